@@ -1,0 +1,1 @@
+"""Calls per core of the media host against a bare relay."""

@@ -1,0 +1,1 @@
+"""ACS, Event Grid, the Functions host and the phone, all on loopback."""

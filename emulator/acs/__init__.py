@@ -1,0 +1,1 @@
+"""ACS Call Automation: REST, callbacks, the media WebSocket client and its signing keys."""

@@ -1,0 +1,1 @@
+"""Event Grid delivery: subscriptions, validation, retries, dead letters."""

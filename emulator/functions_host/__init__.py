@@ -1,0 +1,1 @@
+"""A local Azure Functions host over Microsoft's own Python runtime."""

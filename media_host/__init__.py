@@ -1,0 +1,1 @@
+"""The always-on process that carries the audio of calls."""

@@ -1,0 +1,1 @@
+"""Voice agents: the protocol and its implementations."""

@@ -1,0 +1,1 @@
+"""The telephone side of a call, one module for each provider."""

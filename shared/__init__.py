@@ -1,0 +1,1 @@
+"""What both deployed processes know: wire formats, security, calls and the store."""

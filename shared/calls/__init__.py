@@ -1,0 +1,1 @@
+"""A call's life: routing, admission, answering, callbacks, control and the record."""

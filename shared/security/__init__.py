@@ -1,0 +1,1 @@
+"""Who may come in: tokens, keys, ACS's own signatures and tenants' API credentials."""

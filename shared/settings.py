@@ -1,0 +1,357 @@
+"""Settings: read once at start from environment variables, typed, checked, and named when wrong.
+
+`local.settings.json.example` explains every variable for people; `tests/shared/test_settings.py` checks that the two lists agree.
+Public addresses come from here and never from a request header.
+"""
+
+import ipaddress
+import os
+import re
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from shared.errors import ConfigurationError
+
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+
+
+@dataclass(frozen=True, slots=True)
+class AcsAccess:
+    """How to reach the ACS resource.
+
+    Attributes:
+        endpoint: `https://NAME.communication.azure.com`, or `http://127.0.0.1:PORT` for the emulator; no trailing slash.
+        access_key: base64 key, or "" to use the managed identity.
+    """
+
+    endpoint: str
+    access_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AcsJwt:
+    """How ACS's own signatures on callbacks and WebSockets are checked (acs.md 4.5).
+
+    Attributes:
+        required: `ACS_JWT=require` (the default); `off` only for a real ACS resource whose id is not known yet.
+        issuer: the `iss` claim.
+        audience: the ACS resource's immutable id.
+        jwks_url: where the public keys are.
+    """
+
+    required: bool
+    issuer: str
+    audience: str
+    jwks_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What both processes need."""
+
+    environment: str
+    config: Path
+    store: str = field(repr=False)
+    managed_identity: str
+    acs: AcsAccess
+    acs_jwt: AcsJwt
+    log_level: str
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionAppSettings(Settings):
+    """What the function app needs besides.
+
+    Attributes:
+        signing_keys: where the private key document is: `file:PATH` or a Key Vault secret's address.
+        verification_keys: where the public one is written for the media hosts; the same forms.
+        callback_base: public base address of the function app, no trailing slash.
+        media_base: public base address of the media host, `wss://…`, no trailing slash.
+        api_id_header: name of the header with a tenant's API id.
+        api_secret_header: name of the header with its secret.
+        headers_on_validation: whether Event Grid's validation event must carry the credentials too.
+        max_concurrent_calls: of one tenant, unless patchcord.yaml says otherwise.
+        incoming_call_max_age_s: older IncomingCall events are not answered: nobody is ringing any more.
+        phone_number: default caller id of outbound calls, or "".
+    """
+
+    signing_keys: str
+    verification_keys: str
+    callback_base: str
+    media_base: str
+    api_id_header: str
+    api_secret_header: str
+    headers_on_validation: bool
+    max_concurrent_calls: int
+    incoming_call_max_age_s: int
+    phone_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaHostSettings(Settings):
+    """What the media host needs besides.
+
+    Attributes:
+        verification_keys: where the public key document is: `file:PATH` or a Key Vault secret's address.
+        host_id: this process's name in heartbeats and records.
+        listen_host: address to bind.
+        listen_port: port to bind; 0 takes a free one.
+        capacity: calls at once; one more is answered 503.
+        drain_s: how long calls may go on after SIGTERM (s).
+        max_call_s: a call is ended after this long (s); below the callback token's 3 h.
+        recordings: folder for recordings, or None for no recording at all.
+    """
+
+    verification_keys: str
+    host_id: str
+    listen_host: str
+    listen_port: int
+    capacity: int
+    drain_s: float
+    max_call_s: float
+    recordings: Path | None
+
+
+class _Reader:
+    """Reads variables of one mapping, and remembers their names for the completeness test."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+
+    def text(self, name: str, default: str | None = None, *, expected: str = "a value") -> str:
+        value = self._env.get(name, "").strip()
+        if value:
+            return value
+        if default is None:
+            raise ConfigurationError(name, expected)
+        return default
+
+    def choice[T: str](self, name: str, default: T, options: tuple[T, ...]) -> T:
+        value = self.text(name, default)
+        for option in options:
+            if value.lower() == option:
+                return option
+        raise ConfigurationError(name, "one of " + ", ".join(options), value)
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.text(name, "true" if default else "false").lower()
+        if value in ("1", "true", "yes", "on"):
+            return True
+        if value in ("0", "false", "no", "off"):
+            return False
+        raise ConfigurationError(name, "true or false", value)
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        value = self.text(name, str(default))
+        if re.fullmatch(r"-?[0-9]{1,12}", value) and low <= int(value) <= high:
+            return int(value)
+        raise ConfigurationError(name, f"a whole number from {low} to {high}", value)
+
+    def matching(self, name: str, default: str | None, pattern: str, expected: str) -> str:
+        value = self.text(name, default, expected=expected)
+        if re.fullmatch(pattern, value):
+            return value
+        raise ConfigurationError(name, expected, value)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` (a name or an address, no port) is this machine's loopback."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _base_address(reader: _Reader, name: str, secure: str, insecure: str) -> str:
+    """A public base address: `secure` scheme, or `insecure` on loopback or with ALLOW_INSECURE_LOCAL."""
+    expected = f"an address such as {secure}://host.example (plain {insecure}:// only on loopback)"
+    value = reader.text(name, expected=expected).rstrip("/")
+    parts = urlsplit(value)
+    if not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ConfigurationError(name, expected, value)
+    allowed = parts.scheme == secure or (
+        parts.scheme == insecure
+        and (is_loopback(parts.hostname) or reader.flag("ALLOW_INSECURE_LOCAL", False))
+    )
+    if not allowed:
+        raise ConfigurationError(name, expected, value)
+    return value
+
+
+def parse_connection_string(text: str, *, name: str = "AZURE_ACS_CONN_KEY") -> AcsAccess:
+    """`endpoint=https://…;accesskey=…` in any order, with or without a trailing slash; plain http only on loopback.
+
+    Raises:
+        ConfigurationError: a part is missing or wrong. The message never holds the key.
+    """
+    expected = "endpoint=https://NAME.communication.azure.com;accesskey=KEY (http only on loopback)"
+    parts = {}
+    for piece in filter(None, (piece.strip() for piece in text.split(";"))):
+        key, _, value = piece.partition("=")
+        parts[key.strip().lower()] = value.strip()
+    address = urlsplit(parts.get("endpoint", ""))
+    if not parts.get("accesskey") or not address.hostname:
+        raise ConfigurationError(name, expected)
+    if address.scheme != "https" and not (address.scheme == "http" and is_loopback(address.hostname)):
+        raise ConfigurationError(name, expected)
+    return AcsAccess(f"{address.scheme}://{address.netloc}", parts["accesskey"])
+
+
+def _acs_access(reader: _Reader) -> AcsAccess:
+    connection = reader.text("AZURE_ACS_CONN_KEY", "")
+    if connection:
+        return parse_connection_string(connection)
+    expected = "the resource's https address (or set AZURE_ACS_CONN_KEY)"
+    endpoint = reader.text("ACS_ENDPOINT", expected=expected).rstrip("/")
+    parts = urlsplit(endpoint)
+    if parts.scheme != "https" or not parts.hostname:
+        raise ConfigurationError("ACS_ENDPOINT", expected, endpoint)
+    return AcsAccess(endpoint)
+
+
+def _acs_jwt(reader: _Reader) -> AcsJwt:
+    issuer = "https://acscallautomation.communication.azure.com"
+    required = reader.choice("ACS_JWT", "require", ("require", "off")) == "require"
+    audience = reader.text(
+        "ACS_RESOURCE_ID", None if required else "", expected="the ACS resource's immutable id (a GUID)"
+    )
+    return AcsJwt(
+        required,
+        reader.text("ACS_JWT_ISSUER", issuer),
+        audience,
+        _url(reader, "ACS_JWKS_URL", f"{issuer}/calling/keys"),
+    )
+
+
+def _url(reader: _Reader, name: str, default: str) -> str:
+    value = reader.text(name, default)
+    parts = urlsplit(value)
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+        return value
+    raise ConfigurationError(name, "an https address (http only on loopback)", value)
+
+
+def _keys(reader: _Reader, name: str) -> str:
+    expected = "file:PATH, or a Key Vault secret such as https://NAME.vault.azure.net/secrets/SECRET"
+    return reader.matching(name, None, r"file:.+|https://[^/]+/secrets/[0-9A-Za-z-]{1,127}", expected)
+
+
+def _store(reader: _Reader) -> str:
+    expected = "sqlite:PATH, https://ACCOUNT.table.core.windows.net, or a storage connection string"
+    value = reader.text("PATCHCORD_STORE", expected=expected)
+    known = re.fullmatch(r"sqlite:.+|https://[^/]+/?|UseDevelopmentStorage=true", value)
+    if known or "AccountName=" in value or "TableEndpoint=" in value:
+        return value
+    raise ConfigurationError("PATCHCORD_STORE", expected)
+
+
+def _common(reader: _Reader) -> dict[str, object]:
+    levels = ("debug", "info", "warning", "error")
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    return {
+        "environment": reader.matching(
+            "PATCHCORD_ENVIRONMENT", "local", r"[a-z][a-z0-9-]{0,31}", "a name such as local or production"
+        ),
+        "config": Path(reader.text("PATCHCORD_CONFIG", "patchcord.yaml")),
+        "store": _store(reader),
+        "managed_identity": reader.text("AZURE_CLIENT_ID", ""),
+        "acs": _acs_access(reader),
+        "acs_jwt": _acs_jwt(reader),
+        "log_level": reader.choice("PATCHCORD_LOG_LEVEL", level, levels).upper(),
+    }
+
+
+def _function_app(reader: _Reader) -> FunctionAppSettings:
+    header = r"[A-Za-z0-9-]{1,64}"
+    number = reader.text("ACS_PHONE_NUMBER", "")
+    if number and not E164.fullmatch(number):
+        raise ConfigurationError("ACS_PHONE_NUMBER", "an E.164 number such as +18005550000", number)
+    return FunctionAppSettings(
+        **_common(reader),  # type: ignore[arg-type]  # one dict, checked field by field above
+        signing_keys=_keys(reader, "PATCHCORD_SIGNING_KEYS"),
+        verification_keys=_keys(reader, "PATCHCORD_VERIFICATION_KEYS"),
+        callback_base=_base_address(reader, "CALLBACK_EVENTS_URI", "https", "http"),
+        media_base=_base_address(reader, "CALLBACK_URI_HOST", "wss", "ws"),
+        api_id_header=reader.matching("PATCHCORD_API_ID_HEADER", "api-id", header, "a header name"),
+        api_secret_header=reader.matching(
+            "PATCHCORD_API_SECRET_HEADER", "api-secret", header, "a header name"
+        ),
+        headers_on_validation=reader.flag("REQUIRE_HEADERS_ON_VALIDATION", True),
+        max_concurrent_calls=reader.whole("MAX_CONCURRENT_CALLS", 100, 1, 100_000),
+        incoming_call_max_age_s=reader.whole("INCOMING_CALL_MAX_AGE_S", 60, 5, 3600),
+        phone_number=number,
+    )
+
+
+def _media_host(reader: _Reader) -> MediaHostSettings:
+    recordings = reader.text("MEDIA_RECORDINGS", "off")
+    return MediaHostSettings(
+        **_common(reader),  # type: ignore[arg-type]  # one dict, checked field by field above
+        verification_keys=_keys(reader, "PATCHCORD_VERIFICATION_KEYS"),
+        host_id=reader.matching(
+            "MEDIA_HOST_ID", f"{socket.gethostname()}-{os.getpid()}"[-64:], r"[A-Za-z0-9._-]{1,64}", "a name"
+        ),
+        listen_host=reader.text("MEDIA_LISTEN_HOST", "0.0.0.0"),  # noqa: S104  # a container listens on all
+        listen_port=reader.whole("MEDIA_LISTEN_PORT", 8080, 0, 65535),
+        capacity=reader.whole("MEDIA_CAPACITY", 100, 1, 10_000),
+        drain_s=reader.whole("MEDIA_DRAIN_S", 600, 0, 36_000),
+        max_call_s=reader.whole("MAX_CALL_S", 10_500, 10, 10_740),
+        recordings=None if recordings == "off" else Path(recordings),
+    )
+
+
+def function_app_settings(env: Mapping[str, str] = os.environ) -> FunctionAppSettings:
+    """Read the function app's settings.
+
+    Raises:
+        ConfigurationError: names the first variable that is missing or wrong, and what was expected.
+    """
+    return _function_app(_Reader(env))
+
+
+def media_host_settings(env: Mapping[str, str] = os.environ) -> MediaHostSettings:
+    """Read the media host's settings.
+
+    Raises:
+        ConfigurationError: names the first variable that is missing or wrong, and what was expected.
+    """
+    return _media_host(_Reader(env))
+
+
+def known_variables() -> set[str]:
+    """The names of all variables that the two readers ask for; documents are checked against it."""
+    names: set[str] = set()
+
+    class Listing(Mapping[str, str]):
+        """Answers every name with a plausible value, and notes it."""
+
+        samples: Mapping[str, str] = {
+            "PATCHCORD_STORE": "sqlite:x",
+            "PATCHCORD_SIGNING_KEYS": "file:x",
+            "PATCHCORD_VERIFICATION_KEYS": "file:x",
+            "CALLBACK_EVENTS_URI": "http://localhost",
+            "CALLBACK_URI_HOST": "ws://localhost",
+            "ACS_ENDPOINT": "https://acs.example",
+            "ACS_RESOURCE_ID": "id",
+        }
+
+        def __getitem__(self, name: str) -> str:
+            names.add(name)
+            return self.samples[name]
+
+        def __iter__(self):  # type: ignore[no-untyped-def]  # required by the ABC, never used
+            return iter(self.samples)
+
+        def __len__(self) -> int:
+            return len(self.samples)
+
+    readers: tuple[Callable[[_Reader], object], ...] = (_function_app, _media_host)
+    for read in readers:
+        read(_Reader(Listing()))
+    return names
