@@ -1,0 +1,50 @@
+# make demo   one spoken call from end to end, on this machine; leaves out/demo/call.{wav,json,png}
+# make up     everything running, for `patchcord call SCRIPT` from another terminal; Ctrl-C stops it
+# make test   all tests, with the branch coverage of shared/
+# make check  ruff, formatting, mypy
+# make bench  calls per core of the media host as a share of a bare relay; writes out/bench/*.json
+# make clean  removes what the commands above made
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+AZURITE := .node/node_modules/azurite/package.json
+AZURITE_VERSION := 3.35.0
+
+.PHONY: demo up test check bench clean install
+.DEFAULT_GOAL := demo
+
+$(INSTALLED): requirements.txt requirements-dev.txt media_host/requirements.txt pyproject.toml .python-version
+	@python=$$(tools/find-python); echo "setting up $(VENV) with $$python (once; about a minute)"; \
+	"$$python" -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(AZURITE):
+	@if command -v npm >/dev/null; then echo "setting up Azurite $(AZURITE_VERSION) in .node (once; about 20 s)"; \
+	    npm install --prefix .node --no-audit --no-fund --loglevel=error --silent azurite@$(AZURITE_VERSION); \
+	else echo "npm is not installed: the Azure Tables tests will be skipped (install Node 20 or newer to run them)"; fi
+
+install: $(INSTALLED)
+
+demo: $(INSTALLED)
+	@$(VENV)/bin/patchcord demo
+
+up: $(INSTALLED)
+	@$(VENV)/bin/patchcord up
+
+test: $(INSTALLED) $(AZURITE)
+	@bash tools/run-tests $(PY)
+
+check: $(INSTALLED)
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+bench: $(INSTALLED)
+	@$(PY) -m bench
+
+clean:
+	@rm -rf $(VENV) .node out .patchcord .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* *.egg-info

@@ -1,0 +1,125 @@
+"""The `patchcord` command."""
+
+import argparse
+import asyncio
+import signal
+import sys
+import textwrap
+from pathlib import Path
+
+from shared.errors import PatchcordError
+from shared.telemetry import configure_logging
+
+RUN_FILE = Path(".patchcord/run.json")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; each command says what it does and gives an example."""
+    root = argparse.ArgumentParser(
+        prog="patchcord",
+        description="An AI voice agent on a phone number: try it, run it, call it, all on this machine.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=textwrap.dedent("""\
+            examples:
+              patchcord demo                          one call from end to end; look into out/demo
+              patchcord up                            everything running until Ctrl-C
+              patchcord call emulator/scripts/human.yaml    a scripted caller on what `up` runs
+              patchcord credentials issue default     an API id and secret for a tenant
+        """),
+    )
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser(
+        "demo", help="make one scripted call and leave its recording, record and picture"
+    )
+    demo.add_argument(
+        "--out", type=Path, default=Path("out/demo"), metavar="FOLDER", help="default: %(default)s"
+    )
+    demo.add_argument("--script", type=Path, metavar="FILE", help="default: emulator/scripts/demo.yaml")
+
+    up = commands.add_parser("up", help="run everything, print the addresses; Ctrl-C stops it")
+    up.add_argument("--functions-port", type=int, default=7071, metavar="PORT", help="default: %(default)s")
+    up.add_argument("--media-port", type=int, default=8080, metavar="PORT", help="default: %(default)s")
+    up.add_argument("--acs-port", type=int, default=8600, metavar="PORT", help="default: %(default)s")
+
+    call = commands.add_parser("call", help="make a scripted call on what `patchcord up` runs")
+    call.add_argument(
+        "script", type=Path, metavar="SCRIPT", help="a caller's script (emulator/scripts/*.yaml)"
+    )
+    call.add_argument(
+        "--out", type=Path, default=Path("out/call"), metavar="FOLDER", help="default: %(default)s"
+    )
+
+    credentials = commands.add_parser(
+        "credentials", help="issue, add to or revoke a tenant's API credentials"
+    )
+    actions = credentials.add_subparsers(dest="action", required=True, metavar="ACTION")
+    issue = actions.add_parser("issue", help="a new API id with its first secret, printed once")
+    issue.add_argument("tenant", help="a tenant of patchcord.yaml")
+    add = actions.add_parser("add-secret", help="a second secret for an API id, for a rotation without a gap")
+    add.add_argument("api_id")
+    revoke = actions.add_parser("revoke-secret", help="take the oldest or the newest secret back")
+    revoke.add_argument("api_id")
+    revoke.add_argument("which", choices=("oldest", "newest"))
+    for action in (issue, add, revoke):
+        action.add_argument(
+            "--store",
+            required=True,
+            metavar="ADDRESS",
+            help="as PATCHCORD_STORE, for example sqlite:patchcord.db",
+        )
+        action.add_argument(
+            "--environment", default="local", help="as PATCHCORD_ENVIRONMENT; default: %(default)s"
+        )
+    return root
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Run the chosen command; commands are imported only when chosen."""
+    match arguments.command:
+        case "demo":
+            from cli.demo import SCRIPTS, demo
+
+            return await demo(arguments.out, arguments.script or SCRIPTS / "demo.yaml")
+        case "up":
+            from cli.up import up
+
+            return await up(arguments.functions_port, arguments.media_port, arguments.acs_port, RUN_FILE)
+        case "call":
+            from cli.demo import call_running
+
+            if not RUN_FILE.exists():
+                raise PatchcordError(
+                    "nothing is running here: start it with `patchcord up` in another terminal"
+                )
+            return await call_running(RUN_FILE, arguments.script, arguments.out)
+        case _:
+            from cli.credentials import credentials
+
+            return await credentials(arguments)
+
+
+async def _until_interrupted(arguments: argparse.Namespace) -> int:
+    task = asyncio.ensure_future(run(arguments))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return 130
+
+
+def main() -> int:
+    """Entry point: parse, run, and turn expected errors into one clear line."""
+    configure_logging("WARNING")
+    arguments = parser().parse_args()
+    try:
+        return asyncio.run(_until_interrupted(arguments))
+    except PatchcordError as error:
+        print(f"patchcord: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

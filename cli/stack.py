@@ -1,0 +1,222 @@
+"""Everything on one machine: the emulator in this process, the function app and media hosts as children.
+
+The processes meet as they do in the cloud: through the store and through what a token says. This class only hands each
+its settings, waits until it is ready, and wires Event Grid to the function app's webhook.
+"""
+
+import base64
+import json
+import os
+import secrets
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import aiohttp
+
+from cli.gateway_client import GatewayClient
+from cli.processes import ROOT, Child, free_port
+from emulator.event_grid.subscriptions import Subscription
+from emulator.service import Emulator, EmulatorConfig
+from shared.security.keyring import ensure_keys, open_key_source
+from shared.security.tenants import TenantDoor
+from shared.store import open_store
+
+INCOMING_CALL = "Microsoft.Communication.IncomingCall"
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """How a stack is set up.
+
+    Attributes:
+        folder: everything it writes: keys, store, recordings, logs.
+        functions_port: port of the function app; 0 takes a free one.
+        media_port: port of the media host; 0 takes a free one.
+        acs_port: port of the emulator; 0 takes a free one.
+        retry_scale: factor on Event Grid's retry times (10 s, 30 s, …); 1 is real time.
+        store: `PATCHCORD_STORE` of both processes; SQLite in `folder` when empty.
+        config: `patchcord.yaml` to use.
+        env: variables for both child processes, over those that the stack sets.
+    """
+
+    folder: Path
+    functions_port: int = 0
+    media_port: int = 0
+    acs_port: int = 0
+    retry_scale: float = 1.0
+    store: str = ""
+    config: Path = ROOT / "patchcord.yaml"
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+class Stack:
+    """Patchcord on loopback; an async context manager that leaves no process behind."""
+
+    def __init__(self, options: StackOptions) -> None:
+        self.options = options
+        folder = options.folder
+        self.logs = folder / "logs"
+        self.recordings = folder / "recordings"
+        self.store_address = options.store or f"sqlite:{folder / 'patchcord.db'}"
+        self.functions_base = f"http://127.0.0.1:{options.functions_port or free_port()}"
+        self.media_port = options.media_port or free_port()
+        self.media_base = f"ws://127.0.0.1:{self.media_port}"
+        self.control_key = secrets.token_urlsafe(24)
+        self.emulator = Emulator(
+            EmulatorConfig(
+                host="127.0.0.1",
+                port=options.acs_port,
+                access_key=base64.b64encode(secrets.token_bytes(32)).decode(),
+                control_key=self.control_key,
+                resource_id=str(uuid.uuid4()),
+                subscriptions=[],
+                time_scale=options.retry_scale,
+                dead_letter=folder / "dead-letter",
+            )
+        )
+        self.credentials: Mapping[str, str] = {}
+        self.functions: Child | None = None
+        self.media_hosts: list[Child] = []
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    @property
+    def _keys(self) -> tuple[str, str]:
+        folder = self.options.folder / "keys"
+        return f"file:{folder / 'signing.json'}", f"file:{folder / 'verification.json'}"
+
+    def _env(self) -> dict[str, str]:
+        signing, verification = self._keys
+        return {
+            "PATCHCORD_ENVIRONMENT": "local",
+            "PATCHCORD_CONFIG": str(self.options.config),
+            "PATCHCORD_STORE": self.store_address,
+            "PATCHCORD_SIGNING_KEYS": signing,
+            "PATCHCORD_VERIFICATION_KEYS": verification,
+            "AZURE_ACS_CONN_KEY": self.emulator.connection_string,
+            "ACS_RESOURCE_ID": self.emulator.config.resource_id,
+            "ACS_JWT_ISSUER": self.emulator.issuer,
+            "ACS_JWKS_URL": self.emulator.jwks_url,
+            "CALLBACK_EVENTS_URI": self.functions_base,
+            "CALLBACK_URI_HOST": self.media_base,
+            **self.options.env,
+        }
+
+    async def _start(self) -> None:
+        folder = self.options.folder
+        for path in (folder, self.logs, folder / "keys"):
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        signing, verification = (open_key_source(address, "") for address in self._keys)
+        await ensure_keys(signing, verification, time.time())
+        await self._issue_credentials()
+        await self.emulator.start()
+        await self.add_media_host()
+        await self.start_functions()
+        await self.emulator.subscribe(
+            Subscription(
+                name="incoming-call",
+                endpoint=self.webhook("incoming_call"),
+                included_event_types=[INCOMING_CALL],
+                max_attempts=3,
+                ttl_s=60,
+            )
+        )
+
+    async def _issue_credentials(self) -> None:
+        store = open_store(self.store_address)
+        try:
+            issued = await TenantDoor(store, "local", time.time).issue("default")
+        finally:
+            await store.close()
+        self.credentials = {"api-id": issued.api_id, "api-secret": issued.api_secret}
+
+    async def start_functions(self) -> None:
+        """Start the function app (again); returns when it takes requests."""
+        port = self.functions_base.rpartition(":")[2]
+        keys = self.options.folder / "keys" / "functions.json"
+        self.functions = Child(
+            "function app",
+            "emulator.functions_host",
+            ["--app", str(ROOT), "--port", port, "--keys", str(keys)],
+            self._env(),
+            self.logs / "functions.log",
+        )
+        await self.functions.start(lambda: answers(f"{self.functions_base}/api/health"), 30)
+
+    async def add_media_host(self, **env: str) -> Child:
+        """Start one more media host on the stack's media port; returns it when it is ready for calls."""
+        name = f"media-host-{len(self.media_hosts) + 1}"
+        host = Child(
+            name,
+            "media_host",
+            [],
+            {
+                **self._env(),
+                "MEDIA_HOST_ID": name,
+                "MEDIA_LISTEN_HOST": "127.0.0.1",
+                "MEDIA_LISTEN_PORT": str(self.media_port),
+                "MEDIA_RECORDINGS": str(self.recordings),
+                **env,
+            },
+            self.logs / f"{name}.log",
+        )
+        self.media_hosts.append(host)
+        await host.start(lambda: answers(f"http://127.0.0.1:{self.media_port}/readyz"), 30)
+        return host
+
+    def webhook(self, function: str) -> str:
+        """The address at which Event Grid reaches an Event Grid-triggered function; holds a key, never print it."""
+        keys = json.loads((self.options.folder / "keys" / "functions.json").read_text())
+        code = keys["system"]["eventgrid_extension"]
+        return f"{self.functions_base}/runtime/webhooks/eventgrid?functionName={function}&code={code}"
+
+    def client(self) -> GatewayClient:
+        """A client of the reading API with the default tenant's credentials; the caller closes it."""
+        return GatewayClient(self.functions_base, self.credentials)
+
+    def write_run_file(self, path: Path) -> None:
+        """Write what `patchcord call` needs to find this stack (readable by the owner only)."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = {
+            "pid": os.getpid(),
+            "emulator": self.emulator.endpoint,
+            "control_key": self.control_key,
+            "functions": self.functions_base,
+            "credentials": dict(self.credentials),
+            "recordings": str(self.recordings),
+        }
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(data, file)
+
+    async def close(self) -> None:
+        """Stop everything: calls end first, then media hosts, the function app and the emulator."""
+        for host in self.media_hosts:
+            await host.stop()
+        if self.functions is not None:
+            await self.functions.stop()
+        await self.emulator.close()
+
+
+async def answers(url: str) -> bool:
+    """Whether `url` answers 200 now."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
+            session.get(url) as response,
+        ):
+            return response.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False

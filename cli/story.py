@@ -1,0 +1,92 @@
+"""Prints a call as it goes: what the phone reports, and what the record adds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, TextIO
+
+type Json = Mapping[str, Any]
+
+
+def line(seconds: float, what: str, text: str = "") -> str:
+    """One line of the story: time since dialling (s), what happened, and the detail."""
+    return f"{seconds:6.1f} s  {what:<13} {text}".rstrip()
+
+
+def _dialled(event: Json) -> str:
+    return f"{event.get('from', '')} calls {event.get('to', '')}"
+
+
+TEXTS: Mapping[str, tuple[str, Callable[[Json], str]]] = {
+    "dialled": ("dialled", _dialled),
+    "ringing": ("ringing", lambda event: ""),
+    "answered": ("answered", lambda event: f"{event.get('ms', event['t']):.0f} ms after the event"),
+    "caller_says": ("caller says", lambda event: f"“{event.get('text', '')}”"),
+    "keys": ("caller keys", lambda event: f"{event.get('count', 0)} keys"),
+    "barge_in": (
+        "barge-in",
+        lambda event: f"the agent fell silent {event.get('ms', event.get('silenceMs', 0)):.0f} ms after",
+    ),
+    "rejected": ("rejected", lambda event: str(event.get("reason", ""))),
+    "redirected": ("redirected", lambda event: str(event.get("to", ""))),
+    "transferred": ("transferred", lambda event: str(event.get("to", ""))),
+    "media_lost": ("media lost", lambda event: str(event.get("reason", ""))),
+    "hang_up": ("hang-up", lambda event: f"by the {event.get('by', 'other side')}"),
+    "ended": ("ended", lambda event: str(event.get("reason", ""))),
+    "failed": ("FAILED", lambda event: str(event.get("reason", event.get("message", "")))),
+}
+
+
+def tell(event: Json) -> str | None:
+    """The line for a story event of the phone; None for those that only tests read."""
+    known = TEXTS.get(str(event["kind"]))
+    if known is None:
+        return None
+    what, text = known
+    return line(float(event["t"]) / 1000, what, text(event))
+
+
+class Storyteller:
+    """Merges the phone's story with the transcript that the record gains, and writes both to `out`.
+
+    Args:
+        out: where lines go.
+        record: returns the call's record as JSON, or None while there is none.
+    """
+
+    def __init__(self, out: TextIO, record: Callable[[], AsyncIterator[Json]]) -> None:
+        self._out = out
+        self._record = record
+        self._started = asyncio.get_running_loop().time()
+        self._told = 0
+
+    def _say(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
+
+    async def follow(self, story: AsyncIterator[Json]) -> None:
+        """Write until the story ends; the transcript is followed beside it."""
+        transcript = asyncio.create_task(self._follow_transcript())
+        try:
+            async for event in story:
+                text = tell(event)
+                if text is not None:
+                    self._say(text)
+        finally:
+            transcript.cancel()
+            await asyncio.gather(transcript, return_exceptions=True)
+
+    async def _follow_transcript(self) -> None:
+        async for record in self._record():
+            self.tell_transcript(record)
+
+    def tell_transcript(self, record: Json) -> None:
+        """Write the turns that were not written yet."""
+        turns = record.get("transcript", [])
+        seconds = asyncio.get_running_loop().time() - self._started
+        for turn in turns[self._told :]:
+            if turn["who"] == "agent":
+                cut = " … (interrupted)" if turn.get("interrupted") else ""
+                self._say(line(seconds, "agent said", f"“{turn['text']}”{cut}"))
+            else:
+                self._say(line(seconds, "agent heard", f"“{turn['text']}”"))
+        self._told = max(self._told, len(turns))

@@ -1,0 +1,58 @@
+"""`patchcord up`: everything running until Ctrl-C."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from cli.stack import Stack, StackOptions
+
+
+async def up(
+    functions_port: int, media_port: int, acs_port: int, run_file: Path, out: TextIO = sys.stdout
+) -> int:
+    """Run the stack in the foreground; returns 0 after Ctrl-C when everything has stopped."""
+    options = StackOptions(
+        run_file.parent / "up", functions_port=functions_port, media_port=media_port, acs_port=acs_port
+    )
+    out.write("Starting …\n")
+    out.flush()
+    async with Stack(options) as stack:
+        stack.write_run_file(run_file)
+        out.write(
+            f"""
+  ACS, Event Grid, phone   {stack.emulator.endpoint}   (emulated)
+  function app             {stack.functions_base}
+  media host               {stack.media_base}
+  logs                     {stack.logs}/
+  recordings               {stack.recordings}/
+
+Call it from another terminal:   patchcord call emulator/scripts/demo.yaml
+Read the records:                GET {stack.functions_base}/api/calls, credentials in {run_file} (readable by you only)
+Ctrl-C stops everything.
+"""
+        )
+        out.flush()
+        try:
+            await _until_a_child_ends(stack, out)
+        except asyncio.CancelledError:
+            out.write("\nStopping …\n")
+            out.flush()
+        finally:
+            run_file.unlink(missing_ok=True)
+    out.write("Stopped.\n")
+    return 0
+
+
+async def _until_a_child_ends(stack: Stack, out: TextIO) -> None:
+    """Watch the children; a media host or function app that dies is started again, and said so."""
+    while True:
+        await asyncio.sleep(1)
+        if stack.functions is not None and not stack.functions.running:
+            out.write(f"The function app has ended (see {stack.functions.log}); starting it again.\n")
+            await stack.start_functions()
+        for host in [host for host in stack.media_hosts if not host.running]:
+            out.write(f"{host.name} has ended (see {host.log}); starting another.\n")
+            stack.media_hosts.remove(host)
+            await stack.add_media_host()
+        out.flush()
