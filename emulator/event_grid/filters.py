@@ -1,0 +1,142 @@
+"""Event Grid's subscription filters: included types and advanced operators on nested keys (acs.md 5.5).
+
+Filters are joined by AND, the values of one by OR. Text and keys compare without case. A key that the event does not have
+matches no filter but the negative ones.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.errors import ConfigurationError
+
+type Json = Mapping[str, Any]
+
+MISSING = object()
+MAX_FILTERS = 25
+MAX_VALUES = 25
+MAX_VALUE_LENGTH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class AdvancedFilter:
+    """One advanced filter.
+
+    Attributes:
+        operator: `StringIn`, `NumberGreaterThan`, … in any case.
+        key: `data.to.rawId`, `subject`, `eventType`; dots go one level down.
+        values: text, numbers, one bool, or for the range operators pairs `[from, to]`.
+    """
+
+    operator: str
+    key: str
+    values: Sequence[Any] = ()
+
+
+def _text(found: object) -> str | None:
+    return found.casefold() if isinstance(found, str) else None
+
+
+def _number(found: object) -> float | None:
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def _in_range(number: float, pair: object) -> bool:
+    return isinstance(pair, Sequence) and len(pair) == 2 and float(pair[0]) <= number <= float(pair[1])
+
+
+type Test = Callable[[Any, Any], bool]
+
+STRING_TESTS: Mapping[str, Test] = {
+    "in": lambda found, value: found == value,
+    "contains": lambda found, value: value in found,
+    "beginswith": lambda found, value: found.startswith(value),
+    "endswith": lambda found, value: found.endswith(value),
+}
+NUMBER_TESTS: Mapping[str, Test] = {
+    "in": lambda found, value: found == float(value),
+    "lessthan": lambda found, value: found < float(value),
+    "lessthanorequals": lambda found, value: found <= float(value),
+    "greaterthan": lambda found, value: found > float(value),
+    "greaterthanorequals": lambda found, value: found >= float(value),
+    "inrange": _in_range,
+}
+
+
+def _string_operator(name: str, found: object, values: Sequence[Any]) -> bool:
+    negative = name.startswith("not")
+    test = STRING_TESTS[name.removeprefix("not")]
+    text = _text(found)
+    if text is None:
+        return negative
+    return negative != any(test(text, str(value).casefold()) for value in values)
+
+
+def _number_operator(name: str, found: object, values: Sequence[Any]) -> bool:
+    negative = name.startswith("not")
+    test = NUMBER_TESTS[name.removeprefix("not")]
+    number = _number(found)
+    if number is None:
+        return negative
+    return negative != any(test(number, value) for value in values)
+
+
+def _bool_operator(_: str, found: object, values: Sequence[Any]) -> bool:
+    return isinstance(found, bool) and any(found == value for value in values)
+
+
+def _operators() -> Mapping[str, Callable[[object, Sequence[Any]], bool]]:
+    def bind(
+        function: Callable[[str, object, Sequence[Any]], bool], name: str
+    ) -> Callable[[object, Sequence[Any]], bool]:
+        return lambda found, values: function(name, found, values)
+
+    table = {f"string{name}": bind(_string_operator, name) for name in STRING_TESTS}
+    table |= {f"stringnot{name}": bind(_string_operator, f"not{name}") for name in STRING_TESTS}
+    table |= {f"number{name}": bind(_number_operator, name) for name in NUMBER_TESTS}
+    table |= {f"numbernot{name}": bind(_number_operator, f"not{name}") for name in ("in", "inrange")}
+    table["boolequals"] = bind(_bool_operator, "")
+    table["isnullorundefined"] = lambda found, _: found is MISSING or found is None
+    table["isnotnull"] = lambda found, _: found is not MISSING and found is not None
+    return table
+
+
+OPERATORS = _operators()
+
+
+def look_up(event: Json, key: str) -> object:
+    """The value behind a dotted key, keys compared without case; `MISSING` when there is none."""
+    found: object = event
+    for name in key.split("."):
+        if not isinstance(found, Mapping):
+            return MISSING
+        wanted = name.casefold()
+        found = next((value for known, value in found.items() if known.casefold() == wanted), MISSING)
+    return found
+
+
+def check_filters(filters: Sequence[AdvancedFilter], where: str) -> None:
+    """See that Event Grid would take the filters: known operators, and its limits.
+
+    Raises:
+        ConfigurationError: names the filter under `where`.
+    """
+    if len(filters) > MAX_FILTERS or sum(len(item.values) for item in filters) > MAX_VALUES:
+        raise ConfigurationError(
+            where, f"at most {MAX_FILTERS} filters and {MAX_VALUES} values in all of them"
+        )
+    for index, item in enumerate(filters):
+        if item.operator.casefold() not in OPERATORS:
+            raise ConfigurationError(
+                f"{where}[{index}].operator", "an Event Grid operator such as StringIn", item.operator
+            )
+        if any(isinstance(value, str) and len(value) > MAX_VALUE_LENGTH for value in item.values):
+            raise ConfigurationError(f"{where}[{index}].values", f"at most {MAX_VALUE_LENGTH} characters each")
+
+
+def matches(event: Json, included_event_types: Sequence[str], filters: Sequence[AdvancedFilter]) -> bool:
+    """Whether an event (Event Grid schema) passes; no included types means all types."""
+    kind = str(event["eventType"]).casefold()
+    if included_event_types and all(kind != known.casefold() for known in included_event_types):
+        return False
+    return all(OPERATORS[item.operator.casefold()](look_up(event, item.key), item.values) for item in filters)

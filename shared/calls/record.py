@@ -1,0 +1,416 @@
+"""The record of a call: a pure function of its events.
+
+Events come in any order, twice, or not at all: callbacks overtake the REST response, both processes write at the same
+time. `fold` sorts by (time, id), drops doubles and looks at what is there, so every order gives the same record.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.calls.events import CallEvent, EventKind, Json, rfc3339
+
+
+class CallState(StrEnum):
+    """Where a call stands."""
+
+    RECEIVED = "received"
+    ANSWERING = "answering"
+    ANSWERED = "answered"
+    CONNECTED = "connected"
+    ENDED = "ended"
+    REJECTED = "rejected"
+    REDIRECTED = "redirected"
+    FAILED = "failed"
+
+
+NEVER_TAKEN = frozenset({CallState.REJECTED, CallState.REDIRECTED, CallState.FAILED})
+"""Final states of calls that were never connected to us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Why the call ended: `by` is caller, agent, system or line; code and sub-code are ACS's, or None."""
+
+    reason: str
+    by: str
+    code: int | None = None
+    sub_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """The audio connection. `closed`: the present host has said goodbye; times in Unix seconds."""
+
+    host_id: str = ""
+    connections: int = 0
+    connected_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    duration_ms: float | None = None
+    lost: bool = False
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A call, as far as is known. Times in Unix seconds, None as long as it has not happened.
+
+    Attributes:
+        released: ACS has nothing of this call any more; until then it counts against limits and is watched.
+        settled: an outcome, a transfer or a hang-up is recorded, so lost media is no accident.
+        recovering_at: when the last recovery of lost media began that no new media connection has followed.
+    """
+
+    call_id: str = ""
+    tenant: str = ""
+    environment: str = ""
+    state: CallState = CallState.RECEIVED
+    caller: str = ""
+    callee: str = ""
+    route: str = ""
+    agent: str = ""
+    task: str = ""
+    input_variables: Mapping[str, str] = field(default_factory=dict)
+    request_id: str = ""
+    correlation_id: str = ""
+    server_call_id: str = ""
+    call_connection_id: str = ""
+    received_at: float | None = None
+    answered_at: float | None = None
+    connected_at: float | None = None
+    ended_at: float | None = None
+    disconnected_at: float | None = None
+    ended: Ended | None = None
+    outcome: Mapping[str, Json] | None = None
+    media: Media = field(default_factory=Media)
+    participants: Sequence[str] = ()
+    transcript: Sequence[Mapping[str, Json]] = ()
+    keys_pressed: int = 0
+    barge_ins: int = 0
+    recording: Mapping[str, Json] | None = None
+    faults: Sequence[Mapping[str, Json]] = ()
+    latencies: Mapping[str, Json] = field(default_factory=dict)
+    timeline: Sequence[Mapping[str, Json]] = ()
+    released: bool = False
+    settled: bool = False
+    recovering_at: float | None = None
+
+    @property
+    def live(self) -> bool:
+        """The call is on its way to us, or going on."""
+        return self.state is not CallState.ENDED and self.state not in NEVER_TAKEN
+
+    def to_json(self) -> dict[str, Json]:
+        """What `GET /api/calls/{id}` and `call.json` show: camelCase, times in RFC 3339."""
+        ended = self.ended
+        return {
+            **self.to_summary(),
+            "task": self.task,
+            "inputVariables": dict(self.input_variables),
+            "correlationId": self.correlation_id,
+            "serverCallId": self.server_call_id,
+            "callConnectionId": self.call_connection_id,
+            "requestId": self.request_id,
+            "ended": ended
+            and {"reason": ended.reason, "by": ended.by, "code": ended.code, "subCode": ended.sub_code},
+            "outcome": None if self.outcome is None else dict(self.outcome),
+            "media": {
+                "hostId": self.media.host_id,
+                "startedAt": _time(self.media.started_at),
+                "endedAt": _time(self.media.ended_at),
+                "durationMs": self.media.duration_ms,
+                "lost": self.media.lost,
+            },
+            "participants": list(self.participants),
+            "transcript": [dict(line) for line in self.transcript],
+            "keysPressed": self.keys_pressed,
+            "bargeIns": self.barge_ins,
+            "recording": None if self.recording is None else dict(self.recording),
+            "faults": [dict(fault) for fault in self.faults],
+            "latencies": dict(self.latencies),
+            "timeline": [dict(entry) for entry in self.timeline],
+        }
+
+    def to_summary(self) -> dict[str, Json]:
+        """What a list of calls shows."""
+        return {
+            "callId": self.call_id,
+            "tenant": self.tenant,
+            "environment": self.environment,
+            "state": self.state.value,
+            "from": self.caller,
+            "to": self.callee,
+            "route": self.route,
+            "agent": self.agent,
+            "receivedAt": _time(self.received_at),
+            "answeredAt": _time(self.answered_at),
+            "connectedAt": _time(self.connected_at),
+            "endedAt": _time(self.ended_at),
+            "endedReason": self.ended.reason if self.ended else None,
+        }
+
+
+def _time(at: float | None) -> str | None:
+    return None if at is None else rfc3339(at)
+
+
+class _Events:
+    """The sorted events of one call, by kind."""
+
+    def __init__(self, events: Iterable[CallEvent]) -> None:
+        unique: dict[str, CallEvent] = {}
+        for event in events:
+            known = unique.get(event.id)
+            # Two events with one id cannot be in a store; in a list the earlier one counts, whatever its place.
+            if known is None or _order(event) < _order(known):
+                unique[event.id] = event
+        self.all = sorted(unique.values(), key=_order)
+        self._by_kind: dict[EventKind, list[CallEvent]] = {}
+        for event in self.all:
+            self._by_kind.setdefault(event.kind, []).append(event)
+
+    def of(self, kind: EventKind) -> Sequence[CallEvent]:
+        return self._by_kind.get(kind, ())
+
+    def first(self, *kinds: EventKind) -> CallEvent | None:
+        return min((self.of(kind)[0] for kind in kinds if self.of(kind)), key=_order, default=None)
+
+    def has(self, *kinds: EventKind) -> bool:
+        return any(self.of(kind) for kind in kinds)
+
+
+def _order(event: CallEvent) -> tuple[float, str, str]:
+    return event.at, event.id, event.kind.value
+
+
+def _text(event: CallEvent | None, key: str) -> str:
+    value = event.data.get(key) if event else None
+    return value if isinstance(value, str) else ""
+
+
+def _number(event: CallEvent | None, key: str) -> float | None:
+    value = event.data.get(key) if event else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _whole(event: CallEvent | None, key: str) -> int | None:
+    value = _number(event, key)
+    return None if value is None else int(value)
+
+
+def _at(event: CallEvent | None) -> float | None:
+    return None if event is None else event.at
+
+
+def fold(events: Iterable[CallEvent]) -> CallRecord:
+    """The record of one call from its events, in whatever order and number they come."""
+    known = _Events(events)
+    received = known.first(EventKind.RECEIVED)
+    variables = received.data.get("inputVariables") if received else None
+    disconnected = known.first(EventKind.DISCONNECTED)
+    state = _state(known)
+    ended = _ended(known, state)
+    media = _media(known)
+    hang_up = known.first(EventKind.HANG_UP)
+    ended_at = _at(disconnected or hang_up or known.first(*_FINAL)) if ended else None
+    return CallRecord(
+        call_id=_text(received, "callId"),
+        tenant=_text(received, "tenant"),
+        environment=_text(received, "environment"),
+        state=state,
+        caller=_text(received, "from"),
+        callee=_text(received, "to"),
+        route=_text(received, "route"),
+        agent=_text(received, "agent"),
+        task=_text(received, "task"),
+        input_variables={key: str(value) for key, value in variables.items()}
+        if isinstance(variables, dict)
+        else {},
+        request_id=_text(received, "requestId"),
+        correlation_id=_text(received, "correlationId"),
+        server_call_id=_text(received, "serverCallId"),
+        call_connection_id=_connection_id(known),
+        received_at=_at(received),
+        answered_at=_at(known.first(EventKind.ANSWERED)),
+        connected_at=_at(known.first(EventKind.CONNECTED)),
+        ended_at=ended_at,
+        disconnected_at=_at(disconnected),
+        ended=ended,
+        outcome=_outcome(known, ended),
+        media=media,
+        participants=_participants(known),
+        transcript=_transcript(known),
+        keys_pressed=sum(_whole(event, "count") or 0 for event in known.of(EventKind.KEYS)),
+        barge_ins=len(known.of(EventKind.BARGE_IN)),
+        recording=_recording(known),
+        faults=[
+            {"at": rfc3339(event.at), "code": _text(event, "code"), "message": _text(event, "message")}
+            for event in known.of(EventKind.FAULT)
+        ],
+        latencies=_latencies(known),
+        timeline=[_entry(event) for event in known.all],
+        released=disconnected is not None or state in NEVER_TAKEN,
+        settled=known.has(
+            EventKind.OUTCOME, EventKind.HANG_UP, EventKind.TRANSFER, EventKind.TRANSFER_ACCEPTED
+        ),
+        recovering_at=_recovering_at(known, media),
+    )
+
+
+_FINAL = (EventKind.ANSWER_FAILED, EventKind.REJECTED, EventKind.REDIRECTED)
+
+
+def _state(known: _Events) -> CallState:
+    """The furthest state that any event proves; what is missing or late cannot take it back."""
+    for state, kinds in (
+        (CallState.ENDED, (EventKind.DISCONNECTED, EventKind.HANG_UP)),
+        (CallState.CONNECTED, (EventKind.CONNECTED, EventKind.MEDIA_CONNECTED)),
+        (CallState.FAILED, (EventKind.ANSWER_FAILED,)),
+        (CallState.ANSWERED, (EventKind.ANSWERED,)),
+        (CallState.REDIRECTED, (EventKind.REDIRECTED,)),
+        (CallState.REJECTED, (EventKind.REJECTED,)),
+        (CallState.ANSWERING, (EventKind.ANSWERING,)),
+    ):
+        if known.has(*kinds):
+            return state
+    return CallState.RECEIVED
+
+
+def _ended(known: _Events, state: CallState) -> Ended | None:
+    disconnected = known.first(EventKind.DISCONNECTED)
+    code, sub_code = _whole(disconnected, "code"), _whole(disconnected, "subCode")
+    if state is CallState.ENDED:
+        if (hang_up := known.first(EventKind.HANG_UP)) is not None:
+            return Ended(
+                _text(hang_up, "reason") or "hung_up", _text(hang_up, "by") or "system", code, sub_code
+            )
+        if known.has(EventKind.TRANSFER_ACCEPTED):
+            return Ended("transferred", "system", code, sub_code)
+        if (reason := _text(disconnected, "reason")) != "":
+            return Ended(reason, "system", code, sub_code)
+        if code in (None, 0, 200):
+            return Ended("caller_hung_up", "caller", code, sub_code)
+        return Ended("connection_failed", "line", code, sub_code)
+    if state in NEVER_TAKEN:
+        final = known.first(EventKind(_NEVER_TAKEN_KIND[state]))
+        return Ended(
+            _text(final, "reason") or state.value,
+            "system",
+            _whole(final, "code"),
+            _whole(final, "subCode"),
+        )
+    return None
+
+
+_NEVER_TAKEN_KIND = {
+    CallState.FAILED: EventKind.ANSWER_FAILED,
+    CallState.REDIRECTED: EventKind.REDIRECTED,
+    CallState.REJECTED: EventKind.REJECTED,
+}
+
+
+def _outcome(known: _Events, ended: Ended | None) -> dict[str, Json] | None:
+    said = known.first(EventKind.OUTCOME)
+    if said is not None:
+        return {
+            "transferType": _text(said, "transferType"),
+            "reason": _text(said, "reason"),
+            "currentTaskName": _text(said, "task"),
+            "referenceVariables": said.data.get("referenceVariables") or {},
+            "transferVariables": said.data.get("transferVariables") or {},
+        }
+    if ended is not None and ended.by == "caller":
+        task = _text(known.first(EventKind.RECEIVED), "task")
+        return {"transferType": "CALLER_DISCONNECT", "reason": ended.reason, "currentTaskName": task}
+    return None
+
+
+def _connection_id(known: _Events) -> str:
+    for event in (*known.of(EventKind.ANSWERED), *known.all):
+        if found := _text(event, "callConnectionId"):
+            return found
+    return ""
+
+
+def _media(known: _Events) -> Media:
+    connected, closed = known.of(EventKind.MEDIA_CONNECTED), known.of(EventKind.MEDIA_CLOSED)
+    lengths = [length for event in closed if (length := _number(event, "durationMs")) is not None]
+    last = connected[-1] if connected else None
+    return Media(
+        host_id=_text(last, "hostId"),
+        connections=len(connected),
+        connected_at=_at(last),
+        started_at=connected[0].at if connected else None,
+        ended_at=closed[-1].at if closed else None,
+        duration_ms=sum(lengths) if lengths else None,
+        lost=known.has(EventKind.MEDIA_LOST),
+        closed=bool(last and closed and closed[-1].at >= last.at),
+    )
+
+
+def _recovering_at(known: _Events, media: Media) -> float | None:
+    begun = [event.at for event in known.of(EventKind.RECOVERY) if _text(event, "action") == "restart"]
+    if not begun or (media.connected_at is not None and media.connected_at > begun[-1]):
+        return None
+    return begun[-1]
+
+
+def _participants(known: _Events) -> list[str]:
+    rosters = known.of(EventKind.PARTICIPANTS)
+    if not rosters:
+        return []
+    newest = max(rosters, key=lambda event: (_number(event, "sequenceNumber") or 0, *_order(event)))
+    names = newest.data.get("participants")
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+
+def _transcript(known: _Events) -> list[dict[str, Json]]:
+    lines: list[dict[str, Json]] = []
+    for event in known.all:
+        if event.kind is EventKind.CALLER_SAID:
+            lines.append({"at": rfc3339(event.at), "who": "caller", "text": _text(event, "text")})
+        elif event.kind is EventKind.AGENT_SAID:
+            details = {key: event.data[key] for key in ("heardMs", "interrupted") if key in event.data}
+            lines.append({"at": rfc3339(event.at), "who": "agent", "text": _text(event, "text"), **details})
+    return lines
+
+
+def _recording(known: _Events) -> dict[str, Json] | None:
+    made = known.of(EventKind.RECORDING)
+    return {"file": _text(made[-1], "file"), "ms": _number(made[-1], "ms")} if made else None
+
+
+def _latencies(known: _Events) -> dict[str, Json]:
+    """Milliseconds; a value is missing as long as one of its two ends is."""
+    found: dict[str, Json] = {}
+    received, answered = known.first(EventKind.RECEIVED), known.first(EventKind.ANSWERED)
+    if received and answered:
+        # From the event's own time when it is plausible, else from when we saw it.
+        begun = _number(received, "eventTime")
+        start = begun if begun is not None and begun <= received.at else received.at
+        found["eventToAnswerMs"] = round((answered.at - start) * 1000, 1)
+    media, first = known.first(EventKind.MEDIA_CONNECTED), known.first(EventKind.FIRST_AUDIO)
+    picked_up = answered or known.first(EventKind.CONNECTED)
+    after_ms = _number(first, "ms")
+    if media and picked_up and after_ms is not None:
+        found["answerToFirstAudioMs"] = round((media.at - picked_up.at) * 1000 + after_ms, 1)
+    silences = [
+        silence
+        for event in known.of(EventKind.BARGE_IN)
+        if (silence := _number(event, "silenceMs")) is not None
+    ]
+    if silences:
+        found["bargeInToSilenceMs"] = [*silences]
+    return found
+
+
+def _entry(event: CallEvent) -> dict[str, Json]:
+    """One line of the timeline; the reason is whatever says why or what."""
+    entry: dict[str, Json] = {"at": rfc3339(event.at), "kind": event.kind.value}
+    for key in ("reason", "action", "details", "name", "target", "type", "code"):
+        value = event.data.get(key)
+        if isinstance(value, str | int) and value != "" and not isinstance(value, bool):
+            entry["reason"] = str(value)
+            break
+    return entry
