@@ -49,7 +49,7 @@ class Line(Peer):
     async def _dial(self) -> None:
         loop = asyncio.get_running_loop()
         await loop.create_connection(
-            lambda: Model(self, self._address.path or "/"), self._address.hostname, self._address.port
+            lambda: Model(self, self._address.path or "/"), "127.0.0.1", self._address.port or 80
         )
 
     def ready(self, model: "Model") -> None:

@@ -1,7 +1,10 @@
 """One 20 ms heartbeat for all calls of the process, against an absolute schedule, so that nothing drifts."""
 
 import asyncio
+import logging
 from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 TICK_S = 0.020
 MAX_BEHIND_S = 2.0
@@ -57,4 +60,8 @@ class Ticker:
         self._due = due + TICK_S
         self._timer = loop.call_at(self._due, self._beat, loop)
         for listener in list(self._listeners):
-            listener(due)
+            try:
+                listener(due)
+            except Exception:  # one call's mistake must not stop the others' audio
+                log.exception("a call failed in its 20 ms tick")
+                self.remove(listener)

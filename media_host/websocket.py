@@ -84,6 +84,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._write: Callable[[bytes], None]
         self._open = False  # messages may flow
+        self._muted = False  # we have closed: nothing more is delivered
         self._was_open = False  # the handshake was completed
         self._told = False  # on_close has been called
         self._verdict: tuple[int, str] | None = None  # why we closed because of the peer
@@ -156,12 +157,12 @@ class WebSocketConnection(asyncio.Protocol):
         assert isinstance(self._protocol, ServerProtocol)  # noqa: S101  # clients are not asked
         response = self._protocol.accept(request)
         self._protocol.send_response(response)
+        self._transport.resume_reading()
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             self._flush()
             return False
         self.on_text, self.on_close = on_text, on_close
         self._flush()
-        self._transport.resume_reading()
         self._start()
         return True
 
@@ -250,7 +251,9 @@ class WebSocketConnection(asyncio.Protocol):
             size = data[at + 1]
             body = at + 2 + masking
             if self._server:
-                size -= 128  # negative: not masked
+                size -= 128  # negative: not masked, as it must be
+            elif size >= 128:
+                size = -1  # masked, as it must not be
             if size == 126:
                 body += 2
                 if end - at < 4:
@@ -298,11 +301,15 @@ class WebSocketConnection(asyncio.Protocol):
         """Let the library read `data`, send what it wants sent, and act on its events."""
         if not data or self._protocol.reader.eof:
             return
+        heed = self._open
         self._protocol.receive_data(data)
-        self._flush()
+        self._send_out()
+        if self._slow_peer and self._waiting() > 2 * self._limits.write_bound:
+            self.abort()  # it keeps asking (pings) and does not read the answers
         for event in self._protocol.events_received():
-            if self._open and isinstance(event, Frame):
+            if heed and not self._muted and isinstance(event, Frame):
                 self._take(event)
+        self._settle()
 
     def _take(self, frame: Frame) -> None:
         if self._budget:
@@ -371,32 +378,38 @@ class WebSocketConnection(asyncio.Protocol):
         return self._transport.get_write_buffer_size()
 
     def _flush(self) -> None:
-        """Send what the library wants sent; then see whether the connection has come to its end."""
-        transport = self._transport
+        self._send_out()
+        self._settle()
+
+    def _send_out(self) -> None:
+        """Send what the library wants sent; with a close frame among it, the connection is open no more."""
+        transport, ended = self._transport, False
         for data in self._protocol.data_to_send():
             if data is SEND_EOF:
+                ended = True
                 if transport.can_write_eof() and not transport.is_closing():
                     transport.write_eof()
                 else:
                     transport.close()
             elif not transport.is_closing():
                 self._write(data)
-        if self._slow_peer and self._waiting() > 2 * self._limits.write_bound:
-            transport.abort()  # it keeps asking (pings) and does not read the answers
-        if self._open and self._protocol.state is not OPEN:
+        if ended or (self._open and self._protocol.state is not OPEN):
             self._open = False
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = self._loop.call_later(self._limits.close_s, transport.abort)
-            if self._protocol.close_rcvd is not None or self._protocol.parser_exc is not None:
-                self._tell()
-        elif not self._open and self._protocol.close_rcvd is not None:
+
+    def _settle(self) -> None:
+        """Tell of the end as soon as it is certain."""
+        ended = self._protocol.close_rcvd is not None or self._protocol.parser_exc is not None
+        if self._was_open and ended:
             self._tell()
 
     # --- closing ---------------------------------------------------------------------------------------------
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Begin the closing handshake; `on_close` follows, after `close_s` seconds at most. Idempotent."""
+        self._muted = True
         if self._open:
             self._protocol.send_close(code, reason)
             self._flush()
@@ -405,16 +418,19 @@ class WebSocketConnection(asyncio.Protocol):
 
     def fail(self, code: CloseCode, reason: str) -> None:
         """Close because of what the peer did: nothing more is read, and `on_close` is called at once with `code`."""
+        self._muted = True
         if self._open:
             self._verdict = (int(code), reason)
             self._protocol.fail(code, reason)
             self._flush()
             self._tell()
-        elif not self.opened.done() or not self._told:
+        elif not self._was_open:
             self._transport.abort()
 
     def abort(self) -> None:
-        """Cut the TCP connection without a farewell."""
+        """Cut the TCP connection without a farewell; `on_close` follows with 1006."""
+        self._open = False
+        self._muted = True
         self._transport.abort()
 
     async def wait_closed(self) -> None:
@@ -451,8 +467,7 @@ class WebSocketConnection(asyncio.Protocol):
             self.fail(CloseCode.GOING_AWAY, "idle")
         elif self._awaiting_pong:
             if now - self._pinged_at >= limits.ping_timeout_s:
-                self._transport.abort()
-                return
+                self.abort()
         elif limits.ping_interval_s and now - self._pinged_at >= limits.ping_interval_s:
             self._awaiting_pong = True
             self._pinged_at = now

@@ -18,7 +18,7 @@ class RestError(Exception):
 
     def body(self) -> dict[str, object]:
         """The JSON body."""
-        error = {
+        error: dict[str, object] = {
             "code": self.code,
             "message": self.message,
             "target": None,

@@ -63,7 +63,9 @@ def callback(connection_id: str, kind: str, common: Json, data: Json) -> Json:
     }
 
 
-def media_update(kind: str, details: str, code: int = 200, sub_code: int = 0, message: str = COMPLETED) -> Json:
+def media_update(
+    kind: str, details: str, code: int = 200, sub_code: int = 0, message: str = COMPLETED
+) -> Json:
     """Data of `MediaStreamingStarted`, `…Stopped` and `…Failed`; `contentType` has a capital A (acs.md 4.1)."""
     update = {
         "contentType": "Audio",

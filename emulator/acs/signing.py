@@ -28,9 +28,7 @@ class Signer:
         now: Unix time (s).
     """
 
-    def __init__(
-        self, audience: str, issuer: str = ISSUER, now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, audience: str, issuer: str = ISSUER, now: Callable[[], float] = time.time) -> None:
         self.audience = audience
         self.issuer = issuer
         self.kid = uuid.uuid4().hex

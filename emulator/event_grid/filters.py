@@ -131,7 +131,9 @@ def check_filters(filters: Sequence[AdvancedFilter], where: str) -> None:
                 f"{where}[{index}].operator", "an Event Grid operator such as StringIn", item.operator
             )
         if any(isinstance(value, str) and len(value) > MAX_VALUE_LENGTH for value in item.values):
-            raise ConfigurationError(f"{where}[{index}].values", f"at most {MAX_VALUE_LENGTH} characters each")
+            raise ConfigurationError(
+                f"{where}[{index}].values", f"at most {MAX_VALUE_LENGTH} characters each"
+            )
 
 
 def matches(event: Json, included_event_types: Sequence[str], filters: Sequence[AdvancedFilter]) -> bool:

@@ -57,10 +57,6 @@ class Message:
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
 
-    def __getattr__(self, name: str) -> Any:
-        # An unset field of a message reads as nothing; only reached for names that are not there.
-        return None
-
 
 class TypedData(Message):
     """A union of which exactly one member, the first keyword, is set (`TypedData(json="{}")`)."""
@@ -69,7 +65,7 @@ class TypedData(Message):
         super().__init__(**fields)
         self.kind = next(iter(fields), None)
 
-    def WhichOneof(self, _group: str) -> str | None:  # noqa: N802,RUF100  # protobuf's own name
+    def WhichOneof(self, _group: str) -> str | None:  # protobuf's own name
         """The name of the member that is set."""
         return self.kind
 
@@ -77,7 +73,7 @@ class TypedData(Message):
 class _ParameterBinding(Message):
     """One named value; its `rpc_data` is always plain data, never shared memory."""
 
-    def WhichOneof(self, _group: str) -> str:  # noqa: N802,RUF100  # protobuf's own name
+    def WhichOneof(self, _group: str) -> str:  # protobuf's own name
         return "data"
 
 

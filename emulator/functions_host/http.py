@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from http.cookies import SimpleCookie
 from types import SimpleNamespace
+from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict, MultiMapping
@@ -14,7 +15,6 @@ from emulator.functions_host.engine import (
     Function,
     FunctionFailed,
     LoadFailed,
-    Message,
     TypedData,
     log_failure,
 )
@@ -48,7 +48,7 @@ def request_data(request: web.BaseRequest, body: bytes, parameters: Mapping[str,
     return TypedData(http=http)
 
 
-def cookie_header(cookie: Message) -> str:
+def cookie_header(cookie: Any) -> str:
     """The value of `Set-Cookie` for one of the worker's cookies: the host writes these back (functions.md 1.3)."""
     jar: SimpleCookie = SimpleCookie()
     jar[cookie.name] = cookie.value
@@ -59,7 +59,7 @@ def cookie_header(cookie: Message) -> str:
         morsel["path"] = cookie.path.value
     if cookie.expires:
         # The worker reads the GMT text as local time (in Azure both are UTC); undo just that.
-        moment = datetime.fromtimestamp(cookie.expires.value.seconds)  # noqa: DTZ006,RUF100  # see above
+        moment = datetime.fromtimestamp(cookie.expires.value.seconds)
         morsel["expires"] = moment.strftime("%a, %d %b %Y %H:%M:%S GMT")
     if cookie.max_age is not None:
         morsel["max-age"] = str(int(cookie.max_age.value))
@@ -72,7 +72,7 @@ def cookie_header(cookie: Message) -> str:
     return morsel.OutputString()
 
 
-def response_of(result: TypedData | None) -> web.Response:
+def response_of(result: Any) -> web.Response:
     """The HTTP answer for what an HTTP function returned."""
     if result is None:
         return web.Response(status=204)

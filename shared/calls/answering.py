@@ -107,12 +107,12 @@ class Answering:
     async def _take(
         self, call: IncomingCall, route: Route, held: Claim, request_id: str, *, too_old: bool
     ) -> Handled:
-        if too_old:
-            # Begun in time, but nobody is ringing any more.
-            await self._failed(held, Handled.TOO_OLD)
-            return Handled.TOO_OLD
         await self.calls.watch(held.tenant, held.call_id)
         await self.calls.append(held.tenant, held.call_id, self._received(call, route, held, request_id))
+        if too_old:
+            # Begun in time by a delivery that died, but nobody is ringing any more.
+            await self._failed(held, Handled.TOO_OLD)
+            return Handled.TOO_OLD
         admission = await admit_call(
             self.store,
             self.calls,
@@ -143,7 +143,9 @@ class Answering:
         )
         answered = self.now()
         if not await self.calls.bind_connection(held.call_id, connection_id):
-            logger.error("call %s: ACS answered with another connection than its callbacks name", held.call_id)
+            logger.error(
+                "call %s: ACS answered with another connection than its callbacks name", held.call_id
+            )
         data: dict[str, Json] = {
             "callConnectionId": connection_id,
             "ms": round((answered - begun) * 1000, 1),
@@ -220,10 +222,12 @@ def _parse(event: GridEvent) -> IncomingCall:
 def input_variables(headers: Mapping[str, str]) -> dict[str, str]:
     """Custom context as input variables: without control characters, and cut to the limits above (the call goes on)."""
     clean = {_printable(name): _printable(value) for name, value in headers.items()}
-    kept = {
-        name: value[:VARIABLE_TEXT] for name, value in clean.items() if 0 < len(name) <= VARIABLE_NAME
-    }
-    if len(kept) > VARIABLES or len(kept) < len(headers) or any(len(v) > VARIABLE_TEXT for v in clean.values()):
+    kept = {name: value[:VARIABLE_TEXT] for name, value in clean.items() if 0 < len(name) <= VARIABLE_NAME}
+    if (
+        len(kept) > VARIABLES
+        or len(kept) < len(headers)
+        or any(len(v) > VARIABLE_TEXT for v in clean.values())
+    ):
         logger.warning("input variables cut: %d given, limits are %d pairs of %d+%d characters",
                        len(headers), VARIABLES, VARIABLE_NAME, VARIABLE_TEXT)  # fmt: skip
     return dict(list(kept.items())[:VARIABLES])

@@ -92,7 +92,9 @@ class CallControl:
                 "retry_backoff_max": 1,
             }
             self._client = CallAutomationClient(
-                self._acs.endpoint, credential, **{"connection_timeout": 2, "read_timeout": 5} | retries | options
+                self._acs.endpoint,
+                credential,
+                **{"connection_timeout": 2, "read_timeout": 5} | retries | options,
             )
         return self._client
 
@@ -158,7 +160,11 @@ class CallControl:
 
     async def hang_up(self, connection_id: str) -> None:
         """End the call for everyone."""
-        await self._ask("hang_up", lambda: self._connection(connection_id).hang_up(is_for_everyone=True))
+        headers = _repeatable("hang_up")
+        await self._ask(
+            "hang_up",
+            lambda: self._connection(connection_id).hang_up(is_for_everyone=True, headers=headers),
+        )
 
     async def transfer(
         self,
@@ -178,6 +184,7 @@ class CallControl:
             caller_id: number shown to a telephone target; needed for those.
             transferee: raw id of who is moved; needed in calls of more than two.
         """
+        headers = _repeatable("transfer")
         await self._ask(
             "transfer",
             lambda: self._connection(connection_id).transfer_call_to_participant(
@@ -185,6 +192,7 @@ class CallControl:
                 voip_headers=voip_headers or None,
                 source_caller_id_number=_identifier(caller_id) if caller_id else None,
                 transferee=_identifier(transferee) if transferee else None,
+                headers=headers,
             ),
         )
 
@@ -192,12 +200,14 @@ class CallControl:
         self, connection_id: str, target: str, *, caller_id: str = "", timeout_s: int = 30
     ) -> None:
         """Call a third party into the conversation; `timeout_s` (1-180 s) is how long it may ring."""
+        headers = _repeatable("add_participant")
         await self._ask(
             "add_participant",
             lambda: self._connection(connection_id).add_participant(
                 _identifier(target),
                 source_caller_id_number=_identifier(caller_id) if caller_id else None,
                 invitation_timeout=timeout_s,
+                headers=headers,
             ),
         )
 
@@ -266,11 +276,17 @@ def _mapped(operation: str, status: int, code: str) -> PatchcordError:
     return InvalidInput(f"acs.{operation}", f"a request that ACS accepts ({what})")
 
 
-def _repeatable(operation: str, call_id: str, first_sent: float) -> dict[str, str]:
-    """Headers by which ACS knows a repeated request (OASIS Repeatable Requests; acs.md 1.1)."""
+def _repeatable(operation: str, call_id: str = "", first_sent: float | None = None) -> dict[str, str]:
+    """Headers by which ACS knows a repeated request (OASIS Repeatable Requests; acs.md 1.1).
+
+    With a call id the request is the same whoever sends it, else only the SDK's own retries are. The time is always ours:
+    the SDK (1.6.0) would ask `datetime.utcnow`, which is deprecated.
+    """
+    name = uuid.uuid5(REPEATABILITY, f"{operation}:{call_id}") if call_id else uuid.uuid4()
+    sent = datetime.now(UTC) if first_sent is None else datetime.fromtimestamp(first_sent, UTC)
     return {
-        "Repeatability-Request-ID": str(uuid.uuid5(REPEATABILITY, f"{operation}:{call_id}")),
-        "Repeatability-First-Sent": format_datetime(datetime.fromtimestamp(first_sent, UTC), usegmt=True),
+        "Repeatability-Request-ID": str(name),
+        "Repeatability-First-Sent": format_datetime(sent, usegmt=True),
     }
 
 

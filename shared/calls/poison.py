@@ -8,7 +8,7 @@ import logging
 
 from shared.calls.events import row_key
 from shared.calls.repository import insert_once
-from shared.store.entities import EntityStore
+from shared.store.entities import EntityStore, Value
 
 TABLE, PARTITION = "poison", "events"
 
@@ -24,7 +24,7 @@ async def put_aside(
         StoreUnavailable: then the event should be delivered again.
     """
     logger.warning("event %s (%s) put aside: %s %s", row_key(event_id), event_type, reason, detail)
-    values = {
+    values: dict[str, Value] = {
         "eventId": event_id[:512],
         "type": event_type[:256],
         "reason": reason,

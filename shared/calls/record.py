@@ -4,155 +4,12 @@ Events come in any order, twice, or not at all: callbacks overtake the REST resp
 time. `fold` sorts by (time, id), drops doubles and looks at what is there, so every order gives the same record.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterable, Sequence
 
-from shared.calls.events import CallEvent, EventKind, Json, rfc3339
+from shared.calls.events import CallEvent, EventKind, rfc3339
+from shared.calls.state import NEVER_TAKEN, CallRecord, CallState, Ended, Media
 
-
-class CallState(StrEnum):
-    """Where a call stands."""
-
-    RECEIVED = "received"
-    ANSWERING = "answering"
-    ANSWERED = "answered"
-    CONNECTED = "connected"
-    ENDED = "ended"
-    REJECTED = "rejected"
-    REDIRECTED = "redirected"
-    FAILED = "failed"
-
-
-NEVER_TAKEN = frozenset({CallState.REJECTED, CallState.REDIRECTED, CallState.FAILED})
-"""Final states of calls that were never connected to us."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Why the call ended: `by` is caller, agent, system or line; code and sub-code are ACS's, or None."""
-
-    reason: str
-    by: str
-    code: int | None = None
-    sub_code: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """The audio connection. `closed`: the present host has said goodbye; times in Unix seconds."""
-
-    host_id: str = ""
-    connections: int = 0
-    connected_at: float | None = None
-    started_at: float | None = None
-    ended_at: float | None = None
-    duration_ms: float | None = None
-    lost: bool = False
-    closed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """A call, as far as is known. Times in Unix seconds, None as long as it has not happened.
-
-    Attributes:
-        released: ACS has nothing of this call any more; until then it counts against limits and is watched.
-        settled: an outcome, a transfer or a hang-up is recorded, so lost media is no accident.
-        recovering_at: when the last recovery of lost media began that no new media connection has followed.
-    """
-
-    call_id: str = ""
-    tenant: str = ""
-    environment: str = ""
-    state: CallState = CallState.RECEIVED
-    caller: str = ""
-    callee: str = ""
-    route: str = ""
-    agent: str = ""
-    task: str = ""
-    input_variables: Mapping[str, str] = field(default_factory=dict)
-    request_id: str = ""
-    correlation_id: str = ""
-    server_call_id: str = ""
-    call_connection_id: str = ""
-    received_at: float | None = None
-    answered_at: float | None = None
-    connected_at: float | None = None
-    ended_at: float | None = None
-    disconnected_at: float | None = None
-    ended: Ended | None = None
-    outcome: Mapping[str, Json] | None = None
-    media: Media = field(default_factory=Media)
-    participants: Sequence[str] = ()
-    transcript: Sequence[Mapping[str, Json]] = ()
-    keys_pressed: int = 0
-    barge_ins: int = 0
-    recording: Mapping[str, Json] | None = None
-    faults: Sequence[Mapping[str, Json]] = ()
-    latencies: Mapping[str, Json] = field(default_factory=dict)
-    timeline: Sequence[Mapping[str, Json]] = ()
-    released: bool = False
-    settled: bool = False
-    recovering_at: float | None = None
-
-    @property
-    def live(self) -> bool:
-        """The call is on its way to us, or going on."""
-        return self.state is not CallState.ENDED and self.state not in NEVER_TAKEN
-
-    def to_json(self) -> dict[str, Json]:
-        """What `GET /api/calls/{id}` and `call.json` show: camelCase, times in RFC 3339."""
-        ended = self.ended
-        return {
-            **self.to_summary(),
-            "task": self.task,
-            "inputVariables": dict(self.input_variables),
-            "correlationId": self.correlation_id,
-            "serverCallId": self.server_call_id,
-            "callConnectionId": self.call_connection_id,
-            "requestId": self.request_id,
-            "ended": ended
-            and {"reason": ended.reason, "by": ended.by, "code": ended.code, "subCode": ended.sub_code},
-            "outcome": None if self.outcome is None else dict(self.outcome),
-            "media": {
-                "hostId": self.media.host_id,
-                "startedAt": _time(self.media.started_at),
-                "endedAt": _time(self.media.ended_at),
-                "durationMs": self.media.duration_ms,
-                "lost": self.media.lost,
-            },
-            "participants": list(self.participants),
-            "transcript": [dict(line) for line in self.transcript],
-            "keysPressed": self.keys_pressed,
-            "bargeIns": self.barge_ins,
-            "recording": None if self.recording is None else dict(self.recording),
-            "faults": [dict(fault) for fault in self.faults],
-            "latencies": dict(self.latencies),
-            "timeline": [dict(entry) for entry in self.timeline],
-        }
-
-    def to_summary(self) -> dict[str, Json]:
-        """What a list of calls shows."""
-        return {
-            "callId": self.call_id,
-            "tenant": self.tenant,
-            "environment": self.environment,
-            "state": self.state.value,
-            "from": self.caller,
-            "to": self.callee,
-            "route": self.route,
-            "agent": self.agent,
-            "receivedAt": _time(self.received_at),
-            "answeredAt": _time(self.answered_at),
-            "connectedAt": _time(self.connected_at),
-            "endedAt": _time(self.ended_at),
-            "endedReason": self.ended.reason if self.ended else None,
-        }
-
-
-def _time(at: float | None) -> str | None:
-    return None if at is None else rfc3339(at)
+__all__ = ["NEVER_TAKEN", "CallRecord", "CallState", "Ended", "Media", "fold"]
 
 
 class _Events:
@@ -255,6 +112,7 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
             EventKind.OUTCOME, EventKind.HANG_UP, EventKind.TRANSFER, EventKind.TRANSFER_ACCEPTED
         ),
         recovering_at=_recovering_at(known, media),
+        last_at=known.all[-1].at if known.all else None,
     )
 
 
@@ -310,7 +168,7 @@ _NEVER_TAKEN_KIND = {
 }
 
 
-def _outcome(known: _Events, ended: Ended | None) -> dict[str, Json] | None:
+def _outcome(known: _Events, ended: Ended | None) -> dict[str, object] | None:
     said = known.first(EventKind.OUTCOME)
     if said is not None:
         return {
@@ -365,8 +223,8 @@ def _participants(known: _Events) -> list[str]:
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
-def _transcript(known: _Events) -> list[dict[str, Json]]:
-    lines: list[dict[str, Json]] = []
+def _transcript(known: _Events) -> list[dict[str, object]]:
+    lines: list[dict[str, object]] = []
     for event in known.all:
         if event.kind is EventKind.CALLER_SAID:
             lines.append({"at": rfc3339(event.at), "who": "caller", "text": _text(event, "text")})
@@ -376,14 +234,14 @@ def _transcript(known: _Events) -> list[dict[str, Json]]:
     return lines
 
 
-def _recording(known: _Events) -> dict[str, Json] | None:
+def _recording(known: _Events) -> dict[str, object] | None:
     made = known.of(EventKind.RECORDING)
     return {"file": _text(made[-1], "file"), "ms": _number(made[-1], "ms")} if made else None
 
 
-def _latencies(known: _Events) -> dict[str, Json]:
+def _latencies(known: _Events) -> dict[str, object]:
     """Milliseconds; a value is missing as long as one of its two ends is."""
-    found: dict[str, Json] = {}
+    found: dict[str, object] = {}
     received, answered = known.first(EventKind.RECEIVED), known.first(EventKind.ANSWERED)
     if received and answered:
         # From the event's own time when it is plausible, else from when we saw it.
@@ -405,9 +263,9 @@ def _latencies(known: _Events) -> dict[str, Json]:
     return found
 
 
-def _entry(event: CallEvent) -> dict[str, Json]:
+def _entry(event: CallEvent) -> dict[str, object]:
     """One line of the timeline; the reason is whatever says why or what."""
-    entry: dict[str, Json] = {"at": rfc3339(event.at), "kind": event.kind.value}
+    entry: dict[str, object] = {"at": rfc3339(event.at), "kind": event.kind.value}
     for key in ("reason", "action", "details", "name", "target", "type", "code"):
         value = event.data.get(key)
         if isinstance(value, str | int) and value != "" and not isinstance(value, bool):

@@ -128,6 +128,8 @@ class Calls:
 
     async def older_live(self, tenant: str, call_id: str, limit: int) -> int:
         """How many watched calls of `tenant` are older than `call_id`, counted up to `limit`."""
+        if limit > PAGE:
+            return min(limit, len(await all_rows(self._store, "live", tenant, after=call_id)))
         return len(await self._store.query("live", tenant, after=call_id, limit=limit))
 
     async def _refresh(self, tenant: str, call_id: str) -> None:

@@ -13,6 +13,7 @@ from shared.wire.identifiers import Identifier
 
 ACS_USER = re.compile(r"8:acs:[0-9A-Za-z-]+_[0-9A-Za-z-]+")
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 DEFAULT_TENANT = "default"
 
 
@@ -84,7 +85,9 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     def concurrent_calls(self, tenant: str, default: int) -> int:
         """How many calls `tenant` may have at once."""
         limits = self.tenants.get(tenant)
-        return default if limits is None or limits.max_concurrent_calls is None else limits.max_concurrent_calls
+        return (
+            default if limits is None or limits.max_concurrent_calls is None else limits.max_concurrent_calls
+        )
 
 
 def load_config(path: Path) -> Config:
@@ -114,7 +117,9 @@ def parse_config(text: bytes, name: str = "patchcord.yaml") -> Config:
         message, _, place = str(error).partition(" - at `$.")
         place = place.rstrip("`").replace("[...]", "")
         hint = " (put telephone numbers in quotes)" if "`str`, got `int`" in message else ""
-        raise ConfigurationError(f"{name}: {place or 'top level'}", f"{message[:1].lower()}{message[1:]}{hint}") from error
+        raise ConfigurationError(
+            f"{name}: {place or 'top level'}", f"{message[:1].lower()}{message[1:]}{hint}"
+        ) from error
     except msgspec.DecodeError as error:
         raise ConfigurationError(name, f"YAML ({' '.join(str(error).split())})") from error
     if mistakes := list(_mistakes(config)):
@@ -129,8 +134,8 @@ def _mistakes(config: Config) -> Iterator[tuple[str, str, str]]:
     for name, agent in config.agents.items():
         yield from _agent_mistakes(f"agents.{name}", name, agent)
     for name, tenant in config.tenants.items():
-        if not NAME.fullmatch(name):
-            yield f"tenants.{name}", "a name of small letters, digits, - and _", name
+        if not TENANT.fullmatch(name):
+            yield f"tenants.{name}", "a name of small letters, digits and -", name
         if tenant.max_concurrent_calls is not None and not 1 <= tenant.max_concurrent_calls <= 100_000:
             yield (
                 f"tenants.{name}.max_concurrent_calls",
@@ -152,7 +157,11 @@ def _agent_mistakes(place: str, name: str, agent: AgentConfig) -> Iterator[tuple
         yield f"{place}.dialogue", "the dialogue's YAML file", ""
     if agent.kind == "realtime":
         if not re.match(r"wss?://[^/]", agent.url):
-            yield f"{place}.url", "a WebSocket address such as wss://host.example/openai/v1/realtime", agent.url
+            yield (
+                f"{place}.url",
+                "a WebSocket address such as wss://host.example/openai/v1/realtime",
+                agent.url,
+            )
         if not agent.model:
             yield f"{place}.model", "the model's name", ""
     for target, address in agent.transfers.items():

@@ -19,7 +19,7 @@ MAX_PROPERTIES = 250
 """Most properties of one entity (the service takes 252; one is the table store's own)."""
 MAX_ENTITY_BYTES = 1_000_000
 """Largest entity, counted as the service does (it takes 1 MiB)."""
-MAX_LIMIT = 100_000
+MAX_LIMIT = 10_000
 """Most entities that one query may ask for."""
 
 _TABLE = re.compile(r"(?!tables$)[a-z][a-z0-9]{2,62}")
@@ -48,7 +48,7 @@ def check_key(field: str, key: str) -> None:
 
 
 def check_bounds(after: str, before: str, limit: int) -> None:
-    """Raises InvalidInput when a bound of a query is neither "" nor a key, or `limit` is not 1-100,000."""
+    """Raises InvalidInput when a bound of a query is neither "" nor a key, or `limit` is not 1-10,000."""
     for field, bound in (("after", after), ("before", before)):
         if bound:
             check_key(field, bound)

@@ -84,7 +84,7 @@ BAD = [
     ("monstrous by its header alone", [frame(b"", length=2**62)], 1009),
     ("too big in fragments", [frame(b"x" * 1500, fin=False), frame(b"x" * 501, opcode=0)], 1009),
     ("binary", [frame(b"\0\1", opcode=2)], 1003),
-    ("binary fragment", [frame(b"\0\1", opcode=2, fin=False)], 1003),
+    ("binary fragment", [frame(b"\0\1", opcode=2, fin=False), frame(b"", opcode=0)], 1003),
     ("not UTF-8", [frame(b"\xff\xfe")], 1007),
     ("overlong UTF-8", [frame(b"\xc0\xaf")], 1007),
     ("surrogate", [frame(b"\xed\xa0\x80")], 1007),
@@ -193,68 +193,79 @@ async def test_the_callback_may_close(line):
     assert line.texts == [b"one"]
 
 
-async def with_limits(fast, **changes):
-    listener = await Listener().as_server(fast=fast, limits=replace(SERVER_LIMITS, **changes))
-    await listener.peer.upgrade()
-    return listener
+@pytest.fixture
+async def opened():
+    """Makes listeners and ends them, whatever the test did."""
+    listeners = []
+
+    async def make(fast, limits=LIMITS, **more):
+        listeners.append(await Listener().as_server(fast=fast, limits=limits, **more))
+        return listeners[-1]
+
+    yield make
+    for listener in listeners:
+        await listener.finish()
 
 
-async def test_too_many_messages_are_1008(fast):
-    line = await with_limits(fast, rate=20)
+@pytest.fixture
+def with_limits(opened, fast):
+    async def make(**changes):
+        listener = await opened(fast, replace(SERVER_LIMITS, **changes))
+        await listener.peer.upgrade()
+        return listener
+
+    return make
+
+
+async def test_too_many_messages_are_1008(with_limits):
+    line = await with_limits(rate=20)
     line.peer.writer.write(b"".join(frame(b"%d" % n) for n in range(100)))
     assert await line.peer.close_code() == 1008
     assert (await line.close_told())[0] == 1008
     assert len(line.texts) < 21
-    await line.finish()
 
 
-async def test_pings_count_too(fast):
-    line = await with_limits(fast, rate=20)
+async def test_pings_count_too(with_limits):
+    line = await with_limits(rate=20)
     line.peer.writer.write(frame(b"", opcode=9) * 100)
     assert await line.peer.close_code() == 1008
-    await line.finish()
 
 
-async def test_a_steady_pace_below_the_rate_goes_on(fast):
-    line = await with_limits(fast, rate=5)
+async def test_a_steady_pace_below_the_rate_goes_on(with_limits):
+    line = await with_limits(rate=5)
     line.connection._budget_since -= 2  # the first five took longer than a second
     line.peer.writer.write(b"".join(frame(b"%d" % n) for n in range(9)))
     assert len(await line.got(9)) == 9
     assert line.closes == []
-    await line.finish()
 
 
-async def test_no_first_message_is_1008(fast):
-    line = await with_limits(fast, first_message_s=0.05)
+async def test_no_first_message_is_1008(with_limits):
+    line = await with_limits(first_message_s=0.05)
     assert await line.peer.close_code() == 1008
-    await line.finish()
 
 
-async def test_silence_after_the_first_message_is_1001(fast):
-    line = await with_limits(fast, first_message_s=0.2, idle_s=0.1)
+async def test_silence_after_the_first_message_is_1001(with_limits):
+    line = await with_limits(first_message_s=0.2, idle_s=0.1)
     line.peer.writer.write(frame(b"one"))
     assert await line.peer.close_code() == 1001
     assert await line.close_told() == (1001, "idle")
-    await line.finish()
 
 
-async def test_keepalive_asks_and_is_content_with_an_answer(fast):
-    line = await with_limits(fast, ping_interval_s=0.05, ping_timeout_s=patience(5))
+async def test_keepalive_asks_and_is_content_with_an_answer(with_limits):
+    line = await with_limits(ping_interval_s=0.05, ping_timeout_s=patience(5))
     for _ in range(2):
         assert (await line.peer.frame())[0] == 9
         line.peer.writer.write(frame(b"", opcode=10))
     assert line.closes == []
-    await line.finish()
 
 
-async def test_a_half_open_connection_is_cut(fast):
-    line = await with_limits(fast, ping_interval_s=0.05, ping_timeout_s=0.05)
+async def test_a_half_open_connection_is_cut(with_limits):
+    line = await with_limits(ping_interval_s=0.05, ping_timeout_s=0.05)
     assert await line.close_told() == (1006, "")
-    await line.finish()
 
 
-async def test_a_slow_peer_costs_bounded_memory_and_drops_are_counted(fast):
-    line = await with_limits(fast, write_bound=50_000)
+async def test_a_slow_peer_costs_bounded_memory_and_drops_are_counted(with_limits):
+    line = await with_limits(write_bound=50_000)
     line.peer.writer.transport.pause_reading()
     sent = [line.connection.send_text(b"x" * 1400) for _ in range(20_000)]
     waiting = line.connection._waiting()
@@ -267,11 +278,10 @@ async def test_a_slow_peer_costs_bounded_memory_and_drops_are_counted(fast):
     for _ in range(sent.count(True)):
         assert await line.peer.frame() == (1, b"x" * 1400)
     assert line.connection.send_text(b"again")
-    await line.finish()
 
 
-async def test_a_peer_that_asks_without_reading_is_cut(fast):
-    line = await with_limits(fast, write_bound=10_000, rate=0)
+async def test_a_peer_that_asks_without_reading_is_cut(with_limits):
+    line = await with_limits(write_bound=10_000, rate=0)
     line.peer.writer.transport.pause_reading()
     ping = frame(b"x" * 125, opcode=9) * 100
     async with asyncio.timeout(patience(20)):
@@ -279,73 +289,66 @@ async def test_a_peer_that_asks_without_reading_is_cut(fast):
             line.connection.data_received(ping)
             await asyncio.sleep(0)
     assert line.closes[0][0] == 1006
-    await line.finish()
 
 
 # --- handshake
 
 
-async def test_frames_that_come_with_the_request_are_not_lost(fast):
-    line = await Listener().as_server(fast=fast, limits=LIMITS)
+async def test_frames_that_come_with_the_request_are_not_lost(opened, fast):
+    line = await opened(fast, LIMITS)
     line.peer.writer.write(upgrade_request() + frame(b"early") + frame(b"next")[:4])
     assert (await line.peer.head()).startswith(b"HTTP/1.1 101 ")
     line.peer.writer.write(frame(b"next")[4:])
     assert await line.got(2) == [b"early", b"next"]
-    await line.finish()
 
 
-async def test_request_in_single_bytes(fast):
-    line = await Listener().as_server(fast=fast, limits=LIMITS)
+async def test_request_in_single_bytes(opened, fast):
+    line = await opened(fast, LIMITS)
     for byte in upgrade_request():
         line.peer.writer.write(bytes([byte]))
         await line.peer.writer.drain()
     assert (await line.peer.head()).startswith(b"HTTP/1.1 101 ")
-    await line.finish()
 
 
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 426),
-        (upgrade_request().replace(b"Version: 13", b"Version: 8"), 426),
+        (upgrade_request().replace(b"Version: 13", b"Version: 8"), 400),
         (upgrade_request().replace(b"GET", b"POST"), 405),
         (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
         (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
         (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 4000, 431),
     ],
 )
-async def test_no_valid_upgrade(request_bytes, status):
-    line = await Listener().as_server(fast=True, limits=LIMITS)
+async def test_no_valid_upgrade(opened, request_bytes, status):
+    line = await opened(True, LIMITS)
     assert (await line.peer.http(request_bytes))[0] == status
-    await line.finish()
     assert line.closes == []
 
 
 @pytest.mark.parametrize("garbage", [b"\x16\x03\x01 TLS?\r\n\r\n", b"GET /\r\n\r\n", b"\r\n\r\n", b"\0" * 20_000])
-async def test_what_is_no_http_is_ended(garbage):
-    line = await Listener().as_server(fast=True, limits=LIMITS)
+async def test_what_is_no_http_is_ended(opened, garbage):
+    line = await opened(True, LIMITS)
     line.peer.writer.write(garbage)
     await line.peer.end()
-    await line.finish()
     assert line.closes == []
 
 
-async def test_refusal_has_a_status_and_a_line_of_text():
-    line = await Listener().as_server(fast=True, limits=LIMITS, status=HTTPStatus.UNAUTHORIZED)
+async def test_refusal_has_a_status_and_a_line_of_text(opened):
+    line = await opened(True, LIMITS, status=HTTPStatus.UNAUTHORIZED)
     assert await line.peer.http(upgrade_request()) == (401, b"no\n")
-    await line.finish()
     assert line.closes == []
 
 
-async def test_a_peer_that_never_asks_is_cut():
-    line = await Listener().as_server(fast=True, limits=replace(LIMITS, handshake_s=0.05))
+async def test_a_peer_that_never_asks_is_cut(opened):
+    line = await opened(True, replace(LIMITS, handshake_s=0.05))
     assert await line.peer.end() == b""
-    await line.finish()
 
 
-async def test_undecided_handshake_reads_no_more(fast):
+async def test_undecided_handshake_reads_no_more(opened, fast):
     """Until we know who it is, the peer cannot make us keep more than one head."""
-    line = await Listener().as_server(fast=fast, limits=replace(LIMITS, handshake_s=0.2))
+    line = await opened(fast, replace(LIMITS, handshake_s=0.2))
     line.connection._on_request = lambda connection, request: None
     line.peer.writer.write(upgrade_request())
     with pytest.raises(TimeoutError):
@@ -355,11 +358,10 @@ async def test_undecided_handshake_reads_no_more(fast):
                 await line.peer.writer.drain()
     assert len(line.connection._tail) <= 300_000
     await line.peer.end()
-    await line.finish()
 
 
-async def test_two_connections_share_nothing(fast):
-    line = await Listener().as_server(fast=fast, limits=LIMITS)
+async def test_two_connections_share_nothing(opened, fast):
+    line = await opened(fast, LIMITS)
     first = line.connection
     other = await RawPeer.dial(line._server.sockets[0].getsockname()[1])
     await other.upgrade()

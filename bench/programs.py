@@ -1,0 +1,51 @@
+"""The other two programs of a run, as children on stdin and stdout: the load generator and the bare relay."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from bench.load import Order
+
+
+class Program:
+    """`python -m MODULE ARGUMENTS`, pinned to `core` if given; it says its port first and ends with its stdin."""
+
+    def __init__(self, module: str, *arguments: str, core: int | None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.pid = self._process.pid
+        if core is not None:
+            os.sched_setaffinity(self.pid, {core})
+        self.port = int(self._read()["port"])
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._process.args!r} ended early")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    async def run(self, order: Order) -> dict[str, Any]:
+        """Give the load generator an order, and wait for its result."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(order.text() + "\n")
+        self._process.stdin.flush()
+        return await asyncio.to_thread(self._read)
+
+    def close(self) -> None:
+        """End it."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

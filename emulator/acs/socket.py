@@ -1,0 +1,176 @@
+"""A WebSocket client without a task per call: `websockets`' sans-I/O protocol on an asyncio transport.
+
+ACS is the client of the media WebSocket (acs.md 3.1): text frames, no compression, no sub-protocol.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import State
+from websockets.uri import parse_uri
+
+# At DEBUG the library would print the request line, and with it the token in the path.
+_WIRE_LOG = logging.getLogger(f"{__name__}.wire")
+_WIRE_LOG.setLevel(logging.INFO)
+
+MAX_MESSAGE = 4 * 1024 * 1024
+MAX_UNSENT = 512 * 1024
+"""Bytes that may wait for a slow peer; further frames are dropped and counted."""
+ABNORMAL = 1006
+
+type OnMessage = Callable[[bytes], None]
+type OnClose = Callable[[int], None]
+
+
+class MediaSocket(asyncio.Protocol):
+    """One client connection. `on_message` gets text messages, `on_close` the close code, exactly once after `open`.
+
+    Attributes:
+        dropped: frames that were not sent because the peer is too slow.
+    """
+
+    def __init__(
+        self, uri: str, headers: Mapping[str, str], on_message: OnMessage, on_close: OnClose
+    ) -> None:
+        self.dropped = 0
+        self._uri = parse_uri(uri)
+        self._protocol = ClientProtocol(self._uri, max_size=MAX_MESSAGE, logger=_WIRE_LOG)
+        self._headers = headers
+        self._on_message = on_message
+        self._on_close = on_close
+        self._transport: asyncio.Transport | None = None
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._parts: list[bytes] = []
+        self._is_open = False
+        self._lost = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether frames can be sent."""
+        return self._is_open
+
+    async def open(self, timeout_s: float) -> None:
+        """Connect and upgrade.
+
+        Raises:
+            OSError: no connection.
+            TimeoutError: no answer in time.
+            WebSocketException: the server refused the upgrade.
+        """
+        loop = asyncio.get_running_loop()
+        context = ssl.create_default_context() if self._uri.secure else None
+        try:
+            async with asyncio.timeout(timeout_s):
+                await loop.create_connection(lambda: self, self._uri.host, self._uri.port, ssl=context)
+                await self._opened
+        except BaseException:
+            self._opened.cancel()
+            self.abort()
+            raise
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the upgrade request."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # create_connection gives nothing else
+        self._transport = transport
+        request = self._protocol.connect()
+        for name, value in self._headers.items():
+            request.headers[name] = value
+        self._protocol.send_request(request)
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the protocol and hand on what is complete."""
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Response):
+                self._upgraded()
+            elif isinstance(event, Frame):
+                self._frame(event)
+        self._flush()
+
+    def eof_received(self) -> None:
+        """The peer will send no more."""
+        self._protocol.receive_eof()
+        self._flush()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The transport is gone: report the end once."""
+        if self._protocol.state is not State.CLOSED:
+            self._protocol.receive_eof()
+        self._lost.set()
+        if not self._opened.done():
+            self._opened.set_exception(error or ConnectionResetError("closed during the handshake"))
+        if self._is_open:
+            self._is_open = False
+            self._on_close(self._protocol.close_code or ABNORMAL)
+
+    def _upgraded(self) -> None:
+        if self._opened.done():
+            return
+        problem = self._protocol.handshake_exc
+        if problem is not None:
+            self._opened.set_exception(problem)
+            return
+        self._is_open = True
+        self._opened.set_result(None)
+
+    def _frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
+            if frame.fin and not self._parts:
+                self._on_message(bytes(frame.data))
+                return
+            self._parts.append(bytes(frame.data))
+            if frame.fin:
+                message = b"".join(self._parts)
+                self._parts = []
+                self._on_message(message)
+
+    def _flush(self) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        for data in self._protocol.data_to_send():
+            if data:
+                transport.write(data)
+            elif transport.can_write_eof():
+                transport.write_eof()
+        if self._protocol.close_expected() and self._protocol.state is State.CLOSED:
+            transport.close()
+
+    def send(self, message: bytes) -> None:
+        """Send one text message; dropped and counted when too much is unsent, ignored when the connection is not open."""
+        transport = self._transport
+        if not self._is_open or transport is None or self._protocol.state is not State.OPEN:
+            return
+        if transport.get_write_buffer_size() > MAX_UNSENT:
+            self.dropped += 1
+            return
+        self._protocol.send_text(message)
+        transport.write(b"".join(self._protocol.data_to_send()))
+
+    async def close(self, code: int = 1000, timeout_s: float = 1.0) -> None:
+        """Close with a close frame; aborts when the peer does not answer it in time."""
+        if self._transport is None:
+            return
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(code)
+            self._flush()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._lost.wait()
+        except TimeoutError:
+            self.abort()
+
+    def abort(self) -> None:
+        """Drop the TCP connection at once (the peer sees 1006)."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+__all__ = ["ABNORMAL", "InvalidStatus", "MediaSocket", "WebSocketException"]

@@ -1,0 +1,159 @@
+"""Every door of the function app: parse, call one method of `shared.application`, answer. No logic.
+
+The heavy parts are imported on first use, so that indexing and cold starts are quick. HTTP functions authenticate their
+callers themselves (API credentials, or a token and ACS's signature), so their key level is anonymous.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+if TYPE_CHECKING:
+    from shared.application import Application
+    from shared.http import Reply, Request
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+logger = logging.getLogger(__name__)
+
+type _Handler = Callable[["Application", "Request"], Awaitable["Reply"]]
+
+
+async def _application() -> "Application":
+    from shared.application import shared_application
+
+    return await shared_application()
+
+
+async def _serve(req: func.HttpRequest, context: func.Context, handle: _Handler) -> func.HttpResponse:
+    from shared.errors import PatchcordError
+    from shared.http import error_reply, request
+
+    try:
+        application = await _application()
+    except PatchcordError as error:
+        logger.error("the function app cannot start: %s", error.message)
+        reply = error_reply(PatchcordError("not configured"), context.invocation_id)
+    else:
+        asked = request(context.invocation_id, dict(req.headers), req.get_body(), dict(req.params))
+        reply = await handle(application, asked)
+    return func.HttpResponse(reply.body, status_code=reply.status, headers=dict(reply.headers))
+
+
+def _event(event: func.EventGridEvent | func.CloudEvent) -> dict[str, object]:
+    """The event as it came, in its own schema (the SDK has parsed it)."""
+    if isinstance(event, func.CloudEvent):
+        time = event.time.isoformat() if event.time else None
+        return {
+            "specversion": event.specversion,
+            "id": event.id,
+            "type": event.type,
+            "subject": event.subject,
+            "time": time,
+            "data": event.get_json(),
+        }
+    time = event.event_time.isoformat() if event.event_time else None
+    return {
+        "id": event.id,
+        "eventType": event.event_type,
+        "subject": event.subject,
+        "eventTime": time,
+        "data": event.get_json(),
+    }
+
+
+@app.function_name("incoming_call")
+@app.event_grid_trigger(arg_name="event")
+async def incoming_call(event: func.EventGridEvent, context: func.Context) -> None:
+    """`Microsoft.Communication.IncomingCall` from our own subscription: answer the call."""
+    await (await _application()).incoming_call(_event(event), context.invocation_id)
+
+
+@app.function_name("call_lifecycle")
+@app.event_grid_trigger(arg_name="event")
+async def call_lifecycle(event: func.EventGridEvent) -> None:
+    """Calls started and ended, participants, recording files: reporting only."""
+    await (await _application()).call_lifecycle(_event(event))
+
+
+@app.function_name("rotate_signing_keys")
+@app.event_grid_trigger(arg_name="event")
+async def rotate_signing_keys(event: func.EventGridEvent) -> None:
+    """`Microsoft.KeyVault.SecretNearExpiry`: new signing keys, with an overlap."""
+    await (await _application()).rotate_signing_keys(_event(event))
+
+
+@app.function_name("sweep")
+@app.timer_trigger(arg_name="timer", schedule="*/15 * * * * *", run_on_startup=False)
+async def sweep(timer: func.TimerRequest) -> None:
+    """Every 15 s: calls that nobody looks after any more, expired rows."""
+    await (await _application()).sweep()
+
+
+async def _acs_events(
+    req: func.HttpRequest, context: func.Context, *, compatible: bool = False
+) -> func.HttpResponse:
+    options = req.method == "OPTIONS"
+    return await _serve(
+        req, context, lambda app, asked: app.acs_events(asked, options=options, compatible=compatible)
+    )
+
+
+@app.function_name("acs_events")
+@app.route("api/acs-events", methods=["POST", "OPTIONS"])
+async def acs_events(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """A tenant's own Event Grid subscription posts here, with its API credentials in two headers."""
+    return await _acs_events(req, context)
+
+
+@app.function_name("acs_events_compatible")
+@app.route("mg-genagent-acs/v1/acs-events", methods=["POST", "OPTIONS"])
+async def acs_events_compatible(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """The same for existing subscriptions, whose headers have other names (requirements 3 and 4)."""
+    return await _acs_events(req, context, compatible=True)
+
+
+@app.function_name("acs_events_callbacks")
+@app.route("api/callbacks", methods=["POST", "OPTIONS"])
+async def acs_events_callbacks(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """The same under the name that set-up guides use (requirement 66); same credentials."""
+    return await _acs_events(req, context)
+
+
+@app.function_name("acs_events_incoming")
+@app.route("incoming", methods=["POST", "OPTIONS"])
+async def acs_events_incoming(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """The same under the name that articles use (requirement 85); same credentials."""
+    return await _acs_events(req, context)
+
+
+@app.function_name("call_events")
+@app.route("api/call-events/{token}", methods=["POST"])
+async def call_events(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """ACS's callbacks: the token in the path and ACS's signature let them in."""
+    token = req.route_params.get("token", "")
+    return await _serve(req, context, lambda app, asked: app.call_events(token, asked))
+
+
+@app.function_name("list_calls")
+@app.route("api/calls", methods=["GET"])
+async def list_calls(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """The tenant's newest calls (`?limit=1..500`)."""
+    return await _serve(req, context, lambda app, asked: app.list_calls(asked))
+
+
+@app.function_name("get_call")
+@app.route("api/calls/{id}", methods=["GET"])
+async def get_call(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """One call of the tenant, with timeline and transcript."""
+    call_id = req.route_params.get("id", "")
+    return await _serve(req, context, lambda app, asked: app.get_call(call_id, asked))
+
+
+@app.function_name("health")
+@app.route("api/health", methods=["GET"])
+async def health(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """`ok` or `degraded`."""
+    return await _serve(req, context, lambda app, asked: app.health())

@@ -1,0 +1,154 @@
+"""The record of a call as plain values: what is known now, and how it is shown (`record.fold` makes it from events)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.calls.events import rfc3339
+
+
+class CallState(StrEnum):
+    """Where a call stands."""
+
+    RECEIVED = "received"
+    ANSWERING = "answering"
+    ANSWERED = "answered"
+    CONNECTED = "connected"
+    ENDED = "ended"
+    REJECTED = "rejected"
+    REDIRECTED = "redirected"
+    FAILED = "failed"
+
+
+NEVER_TAKEN = frozenset({CallState.REJECTED, CallState.REDIRECTED, CallState.FAILED})
+"""Final states of calls that were never connected to us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Why the call ended: `by` is caller, agent, system or line; code and sub-code are ACS's, or None."""
+
+    reason: str
+    by: str
+    code: int | None = None
+    sub_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """The audio connection. `closed`: the present host has said goodbye; times in Unix seconds."""
+
+    host_id: str = ""
+    connections: int = 0
+    connected_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    duration_ms: float | None = None
+    lost: bool = False
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A call, as far as is known. Times in Unix seconds, None as long as it has not happened.
+
+    Attributes:
+        released: ACS has nothing of this call any more; until then it counts against limits and is watched.
+        settled: an outcome, a transfer or a hang-up is recorded, so lost media is no accident.
+        recovering_at: when the last recovery of lost media began that no new media connection has followed.
+        last_at: when anything happened last.
+    """
+
+    call_id: str = ""
+    tenant: str = ""
+    environment: str = ""
+    state: CallState = CallState.RECEIVED
+    caller: str = ""
+    callee: str = ""
+    route: str = ""
+    agent: str = ""
+    task: str = ""
+    input_variables: Mapping[str, str] = field(default_factory=dict)
+    request_id: str = ""
+    correlation_id: str = ""
+    server_call_id: str = ""
+    call_connection_id: str = ""
+    received_at: float | None = None
+    answered_at: float | None = None
+    connected_at: float | None = None
+    ended_at: float | None = None
+    disconnected_at: float | None = None
+    ended: Ended | None = None
+    outcome: Mapping[str, object] | None = None
+    media: Media = field(default_factory=Media)
+    participants: Sequence[str] = ()
+    transcript: Sequence[Mapping[str, object]] = ()
+    keys_pressed: int = 0
+    barge_ins: int = 0
+    recording: Mapping[str, object] | None = None
+    faults: Sequence[Mapping[str, object]] = ()
+    latencies: Mapping[str, object] = field(default_factory=dict)
+    timeline: Sequence[Mapping[str, object]] = ()
+    released: bool = False
+    settled: bool = False
+    recovering_at: float | None = None
+    last_at: float | None = None
+
+    @property
+    def live(self) -> bool:
+        """The call is on its way to us, or going on."""
+        return self.state is not CallState.ENDED and self.state not in NEVER_TAKEN
+
+    def to_json(self) -> dict[str, object]:
+        """What `GET /api/calls/{id}` and `call.json` show: camelCase, times in RFC 3339."""
+        ended = self.ended
+        return {
+            **self.to_summary(),
+            "task": self.task,
+            "inputVariables": dict(self.input_variables),
+            "correlationId": self.correlation_id,
+            "serverCallId": self.server_call_id,
+            "callConnectionId": self.call_connection_id,
+            "requestId": self.request_id,
+            "ended": None
+            if ended is None
+            else {"reason": ended.reason, "by": ended.by, "code": ended.code, "subCode": ended.sub_code},
+            "outcome": None if self.outcome is None else dict(self.outcome),
+            "media": {
+                "hostId": self.media.host_id,
+                "startedAt": _time(self.media.started_at),
+                "endedAt": _time(self.media.ended_at),
+                "durationMs": self.media.duration_ms,
+                "lost": self.media.lost,
+            },
+            "participants": list(self.participants),
+            "transcript": [dict(line) for line in self.transcript],
+            "keysPressed": self.keys_pressed,
+            "bargeIns": self.barge_ins,
+            "recording": None if self.recording is None else dict(self.recording),
+            "faults": [dict(fault) for fault in self.faults],
+            "latencies": dict(self.latencies),
+            "timeline": [dict(entry) for entry in self.timeline],
+        }
+
+    def to_summary(self) -> dict[str, object]:
+        """What a list of calls shows."""
+        return {
+            "callId": self.call_id,
+            "tenant": self.tenant,
+            "environment": self.environment,
+            "state": self.state.value,
+            "from": self.caller,
+            "to": self.callee,
+            "route": self.route,
+            "agent": self.agent,
+            "receivedAt": _time(self.received_at),
+            "answeredAt": _time(self.answered_at),
+            "connectedAt": _time(self.connected_at),
+            "endedAt": _time(self.ended_at),
+            "endedReason": self.ended.reason if self.ended else None,
+        }
+
+
+def _time(at: float | None) -> str | None:
+    return None if at is None else rfc3339(at)

@@ -1,0 +1,142 @@
+"""The sweep: every 15 s, calls that nobody looks after any more, and rows that have had their time.
+
+It is the net below everything else: a media host that died without ACS noticing, a hang-up that ACS did not take, a
+callback that never came, a function app that was killed between two writes.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from shared.calls.admission import Heartbeat, heartbeats, remove_heartbeat
+from shared.calls.claims import forget_claims
+from shared.calls.events import EventKind
+from shared.calls.record import CallRecord, CallState
+from shared.calls.recovery import WAIT_S, Recovery
+from shared.calls.replay import forget_spent
+from shared.calls.repository import Calls
+from shared.calls.routing import Config
+from shared.errors import PatchcordError
+from shared.store.entities import EntityStore
+
+logger = logging.getLogger(__name__)
+
+UNANSWERED_S = 120.0
+"""A call that was never answered is given up after this long: telephones ring for 115 s at most (acs.md 5.1)."""
+
+MEDIA_S = 15.0
+"""How long after answering the first audio connection may take (s)."""
+
+HANG_UP_S, HANDED_OVER_S = 10.0, 90.0
+"""How long a recorded hang-up, and an outcome or a transfer (60 s to be accepted), may take to end the call (s)."""
+
+MAX_CALL_S = 10_800.0
+"""No call is longer: its callback token ends then (requirement 19)."""
+
+HEARTBEAT_DEAD_S, SECOND_LOOK_S, PAUSE_S = 5.0, 60.0, 2.0
+HEARTBEAT_KEPT_S = 3600.0
+TOKEN_KEPT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Looks after live calls and old rows."""
+
+    store: EntityStore
+    config: Config
+    calls: Calls
+    recovery: Recovery
+    now: Callable[[], float]
+
+    async def sweep(self) -> Counter[str]:
+        """One round; what was done, counted by name. A fault in one call does not stop the round.
+
+        Raises:
+            StoreUnavailable: nothing can be listed now.
+        """
+        done: Counter[str] = Counter()
+        now = self.now()
+        beats = await self._heartbeats()
+        for tenant in self.config.tenant_names:
+            for call_id, begun_at in await self.calls.live(tenant):
+                try:
+                    done[await self._look(tenant, call_id, begun_at, beats)] += 1
+                except PatchcordError as error:
+                    logger.warning("call %s: the sweep will come back: %s", call_id, error.message)
+                    done["failed"] += 1
+            done["claims_forgotten"] += await forget_claims(self.store, tenant, now)
+        done["tokens_forgotten"] += await forget_spent(self.store, now - TOKEN_KEPT_S)
+        for beat in beats.values():
+            if now - beat.at > HEARTBEAT_KEPT_S:
+                await remove_heartbeat(self.store, beat.host_id)
+                done["hosts_forgotten"] += 1
+        return +done
+
+    async def _heartbeats(self) -> dict[str, Heartbeat]:
+        """By host. Where one has just fallen silent, a second look tells a dead host from a store that was away."""
+        beats = await heartbeats(self.store)
+        if any(HEARTBEAT_DEAD_S < self.now() - beat.at < SECOND_LOOK_S for beat in beats):
+            await self.recovery.pause(PAUSE_S)
+            beats = await heartbeats(self.store)
+        return {beat.host_id: beat for beat in beats}
+
+    async def _look(self, tenant: str, call_id: str, begun_at: float, beats: dict[str, Heartbeat]) -> str:
+        """Look after one call; the name of what was done."""
+        age_s = self.now() - begun_at
+        record = await self.calls.get(tenant, call_id)
+        if record is None or record.released:
+            if record is None and age_s < UNANSWERED_S:
+                return "fine"  # its first event is being written
+            await self.calls.unwatch(tenant, call_id)
+            return "unwatched"
+        if not record.call_connection_id:
+            return await self._unanswered(record, age_s)
+        if self._is_carried(record, beats):
+            if age_s < MAX_CALL_S:
+                return "fine"
+            await self.recovery.give_up(record, "max_duration")
+            return "hung_up"
+        if not self._is_overdue(record):
+            return "fine"
+        if not await self.recovery.is_alive(record):
+            # Its last callback never came; a later one still wins by its own time.
+            await self.calls.note(
+                tenant, call_id, "reconciled", EventKind.DISCONNECTED, reason="disconnect_not_reported"
+            )
+            return "reconciled"
+        if record.settled or record.recovering_at is not None:
+            await self.recovery.give_up(record)
+            return "hung_up"
+        await self.recovery.lost(record, "media_closed" if record.media.closed else "media_host_dead")
+        return "recovered"
+
+    async def _unanswered(self, record: CallRecord, age_s: float) -> str:
+        if age_s < UNANSWERED_S:
+            return "fine"
+        await self.calls.note(
+            record.tenant, record.call_id, "answer_failed", EventKind.ANSWER_FAILED, reason="abandoned"
+        )
+        return "abandoned"
+
+    def _is_carried(self, record: CallRecord, beats: dict[str, Heartbeat]) -> bool:
+        """A living media host has the call, and neither side has said that it is over."""
+        beat = beats.get(record.media.host_id)
+        alive = beat is not None and self.now() - beat.at <= HEARTBEAT_DEAD_S
+        return alive and not record.media.closed and record.recovering_at is None and record.live
+
+    def _is_overdue(self, record: CallRecord) -> bool:
+        """Whether what was begun last has had its time."""
+        media = record.media
+        since: float | None
+        if record.recovering_at is not None:
+            since, patience_s = record.recovering_at, WAIT_S
+        elif record.state is CallState.ENDED:
+            since, patience_s = record.ended_at, HANG_UP_S
+        elif record.settled:
+            since, patience_s = record.last_at, HANDED_OVER_S
+        elif media.connections:
+            since, patience_s = media.ended_at if media.closed else None, HANG_UP_S
+        else:
+            since, patience_s = record.answered_at or record.connected_at, MEDIA_S
+        return since is None or self.now() - since > patience_s

@@ -1,0 +1,22 @@
+"""Fixtures of the whole suite, and what every test must leave behind: no logging handler, no level of the root logger."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.azurite import azurite
+
+__all__ = ["azurite"]
+
+
+@pytest.fixture(autouse=True)
+def root_logger_is_left_as_found() -> Iterator[None]:
+    """A test that sets up logging (as both processes do) must not change what the next test sees."""
+    root = logging.getLogger()
+    handlers, filters, level = list(root.handlers), {h: list(h.filters) for h in root.handlers}, root.level
+    yield
+    root.handlers[:] = handlers
+    for handler, before in filters.items():
+        handler.filters[:] = before
+    root.setLevel(level)
