@@ -14,7 +14,7 @@ class Program:
     """`python -m MODULE ARGUMENTS`, pinned to `core` if given; it says its port first and ends with its stdin."""
 
     def __init__(self, module: str, *arguments: str, core: int | None) -> None:
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603  # our own modules, by our own interpreter
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -42,8 +42,9 @@ class Program:
 
     def close(self) -> None:
         """End it."""
-        assert self._process.stdin is not None
+        assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
+        self._process.stdout.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:

@@ -61,7 +61,7 @@ class Pairs:
 
     @staticmethod
     def _p99(results: Sequence[Result], way: str) -> float:
-        return median(result[way]["p99"] for result in results)
+        return median(float(result[way]["p99"]) for result in results)
 
     def verdict(self) -> list[str]:
         """Why this is not good enough; empty if it is."""

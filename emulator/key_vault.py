@@ -186,7 +186,7 @@ class _Loopback(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        pass
+        """Nothing to give back."""
 
 
 def _bundle(name: str, version: Version) -> web.Response:

@@ -4,15 +4,15 @@
 Public addresses come from here and never from a request header.
 """
 
+import base64
 import ipaddress
 import os
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from shared.errors import ConfigurationError
 
@@ -117,12 +117,14 @@ class MediaHostSettings(Settings):
 
 
 class _Reader:
-    """Reads variables of one mapping, and remembers their names for the completeness test."""
+    """Reads variables of one mapping, and notes in `names` which were asked for."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._env = env
+        self.names: set[str] = set()
 
     def text(self, name: str, default: str | None = None, *, expected: str = "a value") -> str:
+        self.names.add(name)
         value = self._env.get(name, "").strip()
         if value:
             return value
@@ -130,12 +132,11 @@ class _Reader:
             raise ConfigurationError(name, expected)
         return default
 
-    def choice[T: str](self, name: str, default: T, options: tuple[T, ...]) -> T:
-        value = self.text(name, default)
-        for option in options:
-            if value.lower() == option:
-                return option
-        raise ConfigurationError(name, "one of " + ", ".join(options), value)
+    def choice(self, name: str, default: str, options: tuple[str, ...]) -> str:
+        value = self.text(name, default).lower()
+        if value not in options:
+            raise ConfigurationError(name, "one of " + ", ".join(options), value)
+        return value
 
     def flag(self, name: str, default: bool) -> bool:
         value = self.text(name, "true" if default else "false").lower()
@@ -151,8 +152,8 @@ class _Reader:
             return int(value)
         raise ConfigurationError(name, f"a whole number from {low} to {high}", value)
 
-    def matching(self, name: str, default: str | None, pattern: str, expected: str) -> str:
-        value = self.text(name, default, expected=expected)
+    def matching(self, name: str, default: str, pattern: str, expected: str) -> str:
+        value = self.text(name, default)
         if re.fullmatch(pattern, value):
             return value
         raise ConfigurationError(name, expected, value)
@@ -168,18 +169,28 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _split_address(text: str) -> SplitResult | None:
+    """The parts of an address with a host and nothing that could be a secret (user, query, fragment), or None."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port  # checked only when it is read
+    except ValueError:
+        return None
+    plain = port != 0 and not (parts.query or parts.fragment or "@" in parts.netloc or re.search(r"\s", text))
+    return parts if parts.hostname and plain else None
+
+
 def _base_address(reader: _Reader, name: str, secure: str, insecure: str) -> str:
     """A public base address: `secure` scheme, or `insecure` on loopback or with ALLOW_INSECURE_LOCAL."""
     expected = f"an address such as {secure}://host.example (plain {insecure}:// only on loopback)"
+    insecure_allowed = reader.flag("ALLOW_INSECURE_LOCAL", False)
     value = reader.text(name, expected=expected).rstrip("/")
-    parts = urlsplit(value)
-    if not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ConfigurationError(name, expected, value)
-    allowed = parts.scheme == secure or (
-        parts.scheme == insecure
-        and (is_loopback(parts.hostname) or reader.flag("ALLOW_INSECURE_LOCAL", False))
-    )
-    if not allowed:
+    parts = _split_address(value)
+    if parts is None:
+        raise ConfigurationError(name, expected)  # not shown: what is odd about it may be a password
+    if parts.scheme != secure and not (
+        parts.scheme == insecure and (is_loopback(parts.hostname or "") or insecure_allowed)
+    ):
         raise ConfigurationError(name, expected, value)
     return value
 
@@ -195,12 +206,19 @@ def parse_connection_string(text: str, *, name: str = "AZURE_ACS_CONN_KEY") -> A
     for piece in filter(None, (piece.strip() for piece in text.split(";"))):
         key, _, value = piece.partition("=")
         parts[key.strip().lower()] = value.strip()
-    address = urlsplit(parts.get("endpoint", ""))
-    if not parts.get("accesskey") or not address.hostname:
+    address = _split_address(parts.get("endpoint", ""))
+    if address is None or address.path not in ("", "/") or not _is_base64(parts.get("accesskey", "")):
         raise ConfigurationError(name, expected)
-    if address.scheme != "https" and not (address.scheme == "http" and is_loopback(address.hostname)):
+    if address.scheme != "https" and not (address.scheme == "http" and is_loopback(address.hostname or "")):
         raise ConfigurationError(name, expected)
     return AcsAccess(f"{address.scheme}://{address.netloc}", parts["accesskey"])
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False
 
 
 def _acs_access(reader: _Reader) -> AcsAccess:
@@ -209,9 +227,11 @@ def _acs_access(reader: _Reader) -> AcsAccess:
         return parse_connection_string(connection)
     expected = "the resource's https address (or set AZURE_ACS_CONN_KEY)"
     endpoint = reader.text("ACS_ENDPOINT", expected=expected).rstrip("/")
-    parts = urlsplit(endpoint)
-    if parts.scheme != "https" or not parts.hostname:
-        raise ConfigurationError("ACS_ENDPOINT", expected, endpoint)
+    parts = _split_address(endpoint)
+    if parts is None or parts.scheme != "https" or parts.path:
+        raise ConfigurationError(
+            "ACS_ENDPOINT", expected
+        )  # not shown: it may be a connection string with its key
     return AcsAccess(endpoint)
 
 
@@ -231,29 +251,30 @@ def _acs_jwt(reader: _Reader) -> AcsJwt:
 
 def _url(reader: _Reader, name: str, default: str) -> str:
     value = reader.text(name, default)
-    parts = urlsplit(value)
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+    parts = _split_address(value)
+    if parts and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))):
         return value
-    raise ConfigurationError(name, "an https address (http only on loopback)", value)
+    raise ConfigurationError(name, "an https address (http only on loopback)")
 
 
 def _keys(reader: _Reader, name: str) -> str:
     expected = "file:PATH, or a Key Vault secret such as https://NAME.vault.azure.net/secrets/SECRET"
-    return reader.matching(name, None, r"file:.+|https://[^/]+/secrets/[0-9A-Za-z-]{1,127}", expected)
+    value = reader.text(name, expected=expected)
+    if not re.fullmatch(r"file:.+|https://[^/@\s]+/secrets/[0-9A-Za-z-]{1,127}", value):
+        raise ConfigurationError(name, expected)  # not shown: it may be the keys themselves
+    return value
 
 
 def _store(reader: _Reader) -> str:
     expected = "sqlite:PATH, https://ACCOUNT.table.core.windows.net, or a storage connection string"
     value = reader.text("PATCHCORD_STORE", expected=expected)
-    known = re.fullmatch(r"sqlite:.+|https://[^/]+/?|UseDevelopmentStorage=true", value)
+    known = re.fullmatch(r"sqlite:.+|https://[^/?@\s]+/?|UseDevelopmentStorage=true", value)
     if known or "AccountName=" in value or "TableEndpoint=" in value:
         return value
     raise ConfigurationError("PATCHCORD_STORE", expected)
 
 
 def _common(reader: _Reader) -> dict[str, object]:
-    levels = ("debug", "info", "warning", "error")
-    level: Literal["debug", "info", "warning", "error"] = "info"
     return {
         "environment": reader.matching(
             "PATCHCORD_ENVIRONMENT", "local", r"[a-z][a-z0-9-]{0,31}", "a name such as local or production"
@@ -263,7 +284,9 @@ def _common(reader: _Reader) -> dict[str, object]:
         "managed_identity": reader.text("AZURE_CLIENT_ID", ""),
         "acs": _acs_access(reader),
         "acs_jwt": _acs_jwt(reader),
-        "log_level": reader.choice("PATCHCORD_LOG_LEVEL", level, levels).upper(),
+        "log_level": reader.choice(
+            "PATCHCORD_LOG_LEVEL", "info", ("debug", "info", "warning", "error")
+        ).upper(),
     }
 
 
@@ -324,34 +347,21 @@ def media_host_settings(env: Mapping[str, str] = os.environ) -> MediaHostSetting
     return _media_host(_Reader(env))
 
 
-def known_variables() -> set[str]:
-    """The names of all variables that the two readers ask for; documents are checked against it."""
-    names: set[str] = set()
+def known_variables() -> tuple[set[str], set[str]]:
+    """The names of all variables that the function app reads, and those that the media host reads.
 
-    class Listing(Mapping[str, str]):
-        """Answers every name with a plausible value, and notes it."""
-
-        samples: Mapping[str, str] = {
-            "PATCHCORD_STORE": "sqlite:x",
-            "PATCHCORD_SIGNING_KEYS": "file:x",
-            "PATCHCORD_VERIFICATION_KEYS": "file:x",
-            "CALLBACK_EVENTS_URI": "http://localhost",
-            "CALLBACK_URI_HOST": "ws://localhost",
-            "ACS_ENDPOINT": "https://acs.example",
-            "ACS_RESOURCE_ID": "id",
-        }
-
-        def __getitem__(self, name: str) -> str:
-            names.add(name)
-            return self.samples[name]
-
-        def __iter__(self):  # type: ignore[no-untyped-def]  # required by the ABC, never used
-            return iter(self.samples)
-
-        def __len__(self) -> int:
-            return len(self.samples)
-
-    readers: tuple[Callable[[_Reader], object], ...] = (_function_app, _media_host)
-    for read in readers:
-        read(_Reader(Listing()))
-    return names
+    Found by reading a complete set of settings; documents are checked against it.
+    """
+    complete = {
+        "PATCHCORD_STORE": "sqlite:x",
+        "PATCHCORD_SIGNING_KEYS": "file:x",
+        "PATCHCORD_VERIFICATION_KEYS": "file:x",
+        "CALLBACK_EVENTS_URI": "https://functions.example",
+        "CALLBACK_URI_HOST": "wss://media.example",
+        "ACS_ENDPOINT": "https://acs.example",
+        "ACS_RESOURCE_ID": "id",
+    }
+    function_app, media_host = _Reader(complete), _Reader(complete)
+    _function_app(function_app)
+    _media_host(media_host)
+    return function_app.names, media_host.names

@@ -1,7 +1,8 @@
 """Logging for both processes: one line a record, and nothing secret in it.
 
-`redact` takes out whatever looks like a token, a connection string's key, an `incomingCallContext`, an API secret or a
-card number. The filter stands on the root logger's handlers, so third-party records pass through it too.
+`redact` takes out whatever looks like a token, a key, a password, an `incomingCallContext` or a card number. The filter stands
+on the root logger's handlers, so third-party records pass through it too. It knows shapes, not meanings: pressed digits and
+what a caller said have none, so they must never be handed to a logger.
 """
 
 import logging
@@ -9,30 +10,49 @@ import re
 import sys
 from collections.abc import Iterable
 
+# Between a name and its value: `name: value`, `name=value`, `"name": "value"`, `\"name\": \"value\"`, `('name', b'value')`.
+_BETWEEN = r"(?:\\?[\"']\s*,|\\?[\"']?\s*[:=])\s*(?:b(?=[\"']))?\\?[\"']?"
+_VALUE = r"[^\s,;\"'}&\\]+"
+
 REPLACEMENTS: Iterable[tuple[re.Pattern[str], str]] = (
-    # JSON Web Tokens, signed or not: ours in a path, ACS's in a header, incomingCallContext (`alg: none`).
-    (re.compile(r"eyJ[\w-]{5,}\.[\w-]*(?:\.[\w-]*)?"), "[token]"),
+    # A private key as PEM, and the private part of a JWK.
     (
-        re.compile(r"(?i)\b(accesskey|accountkey|sharedaccesssignature|sharedaccesskey)=[^;\s\"']+"),
-        r"\1=[secret]",
+        re.compile(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
+        "[key]",
     ),
-    (re.compile(r"(?i)([?&](?:code|sig|token|key)=)[^&\s\"']+"), r"\1[secret]"),
-    (
-        re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:bearer|hmac-sha256)?\s*[^\s,;\"'}]+"),
-        r"\1[secret]",
-    ),
+    (re.compile(r"\\?\"d\\?\"\s*:\s*\\?\"[\w-]{20,}\\?\""), "[key]"),
+    # JSON Web Tokens, whole or cut off: ours in a path, ACS's in a header, incomingCallContext (`alg: none`).
+    (re.compile(r"eyJ[\w+/-]{9,}=*(?:\.[\w-]*){0,2}"), "[token]"),
     (
         re.compile(
-            r"(?i)([\"']?(?:incomingcallcontext|incoming_call_context|api[-_]?secret|x-functions-key|access_key|"
-            r"client_secret|password)[\"']?\s*[:=]\s*[\"']?)[^\s,;\"'}]+"
+            rf"(?i)(\b(?:proxy-)?authorization{_BETWEEN})(?:hmac-sha256\s+[^\s\"'}}\\]+|(?:[a-z]\w{{2,20}}\s+)?{_VALUE})"
         ),
         r"\1[secret]",
     ),
+    (re.compile(r"(?i)\b(bearer|hmac-sha256)\s+(?=\S*[\d=])[^\s,\"'}\\]{16,}"), r"\1 [secret]"),
     (
-        re.compile(r"\bpcs_[\w-]{16,}"),
-        "[secret]",
-    ),  # tenants' API secrets carry this prefix (security/tenants.py)
-    (re.compile(r"(?<![\w.])(?:\d[ -]?){13,19}(?![\w.])"), "[number]"),  # long enough to be a payment card
+        re.compile(
+            r"(?i)(\b(?:incoming_?call_?context|access_?key|account_?key|shared_?access_?(?:signature|key)|"
+            r"api[-_]?(?:secret|key)|x-functions-key|ocp-apim-subscription-key|aeg-sas-(?:key|token)|"
+            rf"(?:access|refresh|id)_token|client_secret|password){_BETWEEN}){_VALUE}"
+        ),
+        r"\1[secret]",
+    ),
+    (re.compile(r"(?i)([?&](?:code|sig|token|key)=)[^&\s\"'\\]+"), r"\1[secret]"),
+    # Tenants' API secrets (security/tenants.py) and OpenAI's keys carry these prefixes.
+    (re.compile(r"\b(?:pcs_|sk-)[\w-]{16,}"), "[secret]"),
+    # Long enough for a payment card. What must stay: the tail of a GUID, a fraction, a Unix time in ms, us or ns.
+    (
+        re.compile(
+            r"(?<![\w])(?<!\d\.)(?<![0-9a-fA-F]{4}-)(?!1\d{12}(?:\d{3}){0,2}(?![ -]?\d))"
+            r"\d(?:[ -]?\d){12,18}(?![ -]?\d)(?!\w|\.\d|-\w)"
+        ),
+        "[number]",
+    ),
+)
+
+_LINE_BREAKS = str.maketrans(
+    {"\r": "\\r", "\n": "\\n", "\x85": "\\x85", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 )
 
 
@@ -44,16 +64,26 @@ def redact(text: str) -> str:
 
 
 class RedactingFilter(logging.Filter):
-    """Rewrites a record's message, arguments and exception text in place."""
+    """Rewrites a record in place: message and arguments become one redacted line, the exception redacted text.
+
+    The exception itself is taken off the record, because a handler that formats it anew would print it in full.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Redact and let pass."""
-        record.msg = redact(record.getMessage())
+        """Redact and let pass; never raises."""
+        try:
+            message = record.getMessage()
+        except Exception:  # wrong arguments, or an argument whose __str__ fails: log it all the same
+            message = f"{record.msg} [its arguments do not fit]"
+        record.msg = redact(message).translate(_LINE_BREAKS)
         record.args = None
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
+        record.exc_info = None
         if record.exc_text:
             record.exc_text = redact(record.exc_text)
+        if record.stack_info:
+            record.stack_info = redact(record.stack_info)
         return True
 
 
@@ -66,18 +96,16 @@ def configure_logging(level: str = "INFO") -> None:
     """Log to standard error, redacted; keep libraries that would print headers or bodies at INFO or above."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(RedactingFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    quiet_libraries()
+    protect_logging()
 
 
 def protect_logging() -> None:
     """Put the filter on the handlers that are already there (the Functions worker brings its own)."""
-    root = logging.getLogger()
-    for handler in root.handlers:
-        if not any(isinstance(item, RedactingFilter) for item in handler.filters):
+    for handler in (*logging.getLogger().handlers, logging.lastResort):
+        if handler and not any(isinstance(item, RedactingFilter) for item in handler.filters):
             handler.addFilter(RedactingFilter())
     quiet_libraries()
 

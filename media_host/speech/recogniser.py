@@ -24,7 +24,7 @@ class Recognition:
     Attributes:
         text: lower-case words of the grammar, or None when nothing fitted at all.
         score: how much worse the words fit than free phones would, in log (base 1.0001) per 10 ms frame of speech: near 0 or
-            above is a good fit, below about -28 it was probably something else.
+            above is a good fit, below about -32 it was probably something else.
     """
 
     text: str | None
@@ -89,7 +89,9 @@ class Recogniser:
         """
         answer, _ = await self._child.request({"grammar": grammar, "sample_rate": sample_rate}, pcm)
         text, score = answer.get("text"), answer.get("score")
-        return Recognition(text if isinstance(text, str) else None, score if isinstance(score, float) else -1e6)
+        return Recognition(
+            text if isinstance(text, str) else None, score if isinstance(score, float) else -1e6
+        )
 
 
 def dictionary_words() -> frozenset[str]:

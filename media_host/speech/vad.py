@@ -80,7 +80,7 @@ class VoiceActivity:
         self._utterance = None
         self._recent.clear()
         self._pre_roll.clear()
-        self._mute_frames = max(self._mute_frames, mute_ms // FRAME_MS) if mute_ms else 0
+        self._mute_frames = max(self._mute_frames, mute_ms // FRAME_MS)
 
     def key_pressed(self) -> None:
         """A key was pressed: its tone is no speech, neither what was heard of it nor what is still to come."""

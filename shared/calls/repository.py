@@ -79,7 +79,7 @@ class Calls:
         return new
 
     async def note(
-        self, tenant: str, call_id: str, event_id: str, kind: EventKind, **data: str | float | int | bool
+        self, tenant: str, call_id: str, event_id: str, kind: EventKind, /, **data: str | float | int | bool
     ) -> bool:
         """`append` an event that happens now; data keys are given in camelCase."""
         return await self.append(tenant, call_id, CallEvent(event_id, kind, self._now(), data))

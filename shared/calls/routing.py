@@ -116,10 +116,7 @@ def parse_config(text: bytes, name: str = "patchcord.yaml") -> Config:
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$.")
         place = place.rstrip("`").replace("[...]", "")
-        hint = " (put telephone numbers in quotes)" if "`str`, got `int`" in message else ""
-        raise ConfigurationError(
-            f"{name}: {place or 'top level'}", f"{message[:1].lower()}{message[1:]}{hint}"
-        ) from error
+        raise ConfigurationError(f"{name}: {place or 'top level'}", _expected(message)) from error
     except msgspec.DecodeError as error:
         raise ConfigurationError(name, f"YAML ({' '.join(str(error).split())})") from error
     if mistakes := list(_mistakes(config)):
@@ -127,6 +124,22 @@ def parse_config(text: bytes, name: str = "patchcord.yaml") -> Config:
         more = f" (and {len(mistakes) - 1} more: {', '.join(other[0] for other in mistakes[1:])})"
         raise ConfigurationError(f"{name}: {place}", expected + (more if len(mistakes) > 1 else ""), found)
     return config
+
+
+def _expected(message: str) -> str:
+    """What msgspec says, as the end of a sentence that begins with "expected"."""
+    for start, phrase in (
+        ("Object missing required ", "the required "),
+        ("Object contains unknown ", "nothing but known fields, found the "),
+        ("Expected ", ""),
+    ):
+        if message.startswith(start):
+            message = phrase + message.removeprefix(start)
+            break
+    else:
+        message = f"a valid value ({message})"
+    hint = " (put telephone numbers in quotes)" if "`str`, got `int`" in message else ""
+    return message + hint
 
 
 def _mistakes(config: Config) -> Iterator[tuple[str, str, str]]:

@@ -108,7 +108,8 @@ class Sweeper:
         if record.settled or record.recovering_at is not None:
             await self.recovery.give_up(record)
             return "hung_up"
-        await self.recovery.lost(record, "media_closed" if record.media.closed else "media_host_dead")
+        never = "media_host_dead" if record.media.connections else "media_never_came"
+        await self.recovery.lost(record, "media_closed" if record.media.closed else never)
         return "recovered"
 
     async def _unanswered(self, record: CallRecord, age_s: float) -> str:

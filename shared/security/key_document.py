@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, KeysUnavailable
 from shared.security.audiences import Audience
 from shared.wire.json_input import as_object, decode, text, whole_number
 
@@ -52,6 +52,17 @@ class SigningKey:
     created_at: int
     use_from: int
     expires_at: int | None = None
+
+    @property
+    def signer(self) -> Ed25519PrivateKey:
+        """The private half.
+
+        Raises:
+            KeysUnavailable: this is a public copy.
+        """
+        if self.private is None:
+            raise KeysUnavailable(f"the private half of key {self.kid} is not here")
+        return self.private
 
     def expired(self, now: float) -> bool:
         """Whether tokens that it has signed are refused by now (Unix time, s)."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import jwt
 
-from shared.errors import InvalidInput, KeysUnavailable, TokenRejected
+from shared.errors import InvalidInput, TokenRejected
 from shared.security.audiences import LIFETIME_S, Audience
 from shared.security.compact import key_id, verified_claims
 from shared.security.keyring import KeyRing
@@ -79,8 +79,6 @@ class TokenMinter:
             KeysUnavailable: no key can be read.
         """
         key = await self._keys.signing_key(audience)
-        if key.private is None:
-            raise KeysUnavailable(f"no private key for {audience}")
         issued_at = int(self._now())
         claims = {
             "iss": ISSUER,
@@ -91,7 +89,7 @@ class TokenMinter:
             "exp": issued_at + (LIFETIME_S[audience] if lifetime_s is None else lifetime_s),
             "jti": secrets.token_urlsafe(16),
         }
-        return jwt.encode(claims, key.private, ALGORITHM, {"kid": key.kid})
+        return jwt.encode(claims, key.signer, ALGORITHM, {"kid": key.kid})
 
 
 class TokenVerifier:

@@ -327,7 +327,9 @@ async def test_no_valid_upgrade(opened, request_bytes, status):
     assert line.closes == []
 
 
-@pytest.mark.parametrize("garbage", [b"\x16\x03\x01 TLS?\r\n\r\n", b"GET /\r\n\r\n", b"\r\n\r\n", b"\0" * 20_000])
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01 TLS?\r\n\r\n", b"GET /\r\n\r\n", b"\r\n\r\n", b"\0" * 20_000]
+)
 async def test_what_is_no_http_is_ended(opened, garbage):
     line = await opened(True, LIMITS)
     line.peer.writer.write(garbage)

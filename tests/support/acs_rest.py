@@ -3,6 +3,7 @@
 It is no emulator: nothing happens to any call. `emulator/acs` is the real thing; this one shows single requests.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -57,6 +58,7 @@ class AcsRest:
         self.connection_id = "cc-1"
         self.state = "connected"
         self.hold = None  # an asyncio.Event: answers wait for it
+        self.arrived = asyncio.Event()
         self._told: dict[str, list[Told]] = {}
         self._ssl = ssl
         self._runner: web.AppRunner | None = None
@@ -84,6 +86,7 @@ class AcsRest:
         text = await request.text()
         recorded = Recorded(operation, path, request.headers.copy(), json.loads(text) if text else {})
         self.requests.append(recorded)
+        self.arrived.set()
         if self.hold is not None:
             await self.hold.wait()
         told = self._told.get(operation)

@@ -106,6 +106,7 @@ class App:
         self.callback_statuses: list[int] = []
         self.media: list[Media] = []
         self.answers: list[object] = []
+        self.errors: list[Exception] = []
         self.event_status = 200
         self.refuse_media = False
         self.audio_format = AudioFormat.PCM24_K_MONO
@@ -132,6 +133,7 @@ class App:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.client.close()
         await self._runner.cleanup()
+        assert not self.errors, self.errors
 
     def subscription(self, **changes: object) -> Subscription:
         values = {
@@ -183,7 +185,8 @@ class App:
 
     @property
     def connection(self):
-        return self.client.get_call_connection(self.answers[-1].call_connection_id)
+        """By a callback's id: callbacks may come before the answer's response."""
+        return self.client.get_call_connection(self.callbacks[-1]["data"]["callConnectionId"])
 
     async def _note(self) -> None:
         async with self._changed:
@@ -197,10 +200,17 @@ class App:
         self.events.extend(body)
         if self.event_status == 200:
             for event in body:
-                task = asyncio.create_task(self.on_call(event["data"]))
+                task = asyncio.create_task(self._handle(event["data"]))
                 self._tasks.add(task)
         await self._note()
         return web.Response(status=self.event_status)
+
+    async def _handle(self, data: dict) -> None:
+        try:
+            await self.on_call(data)
+        except Exception as error:
+            self.errors.append(error)
+        await self._note()
 
     async def _callbacks(self, request: web.Request) -> web.Response:
         status = self.callback_statuses.pop(0) if self.callback_statuses else 200

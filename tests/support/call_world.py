@@ -56,7 +56,9 @@ class Signer:
         numbers = self.key.public_key().public_numbers()
 
         def encode(value: int) -> str:
-            return base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8)).rstrip(b"=").decode()
+            return (
+                base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8)).rstrip(b"=").decode()
+            )
 
         key = {"kty": "RSA", "use": "sig", "kid": self.kid, "n": encode(numbers.n), "e": encode(numbers.e)}
         return json.dumps({"keys": [key]})
@@ -99,7 +101,9 @@ class World:
             },
         }
 
-    def callback(self, kind: str, event_id: str, *, after_s=0.0, connection="cc-1", code=200, sub_code=0, **data):
+    def callback(
+        self, kind: str, event_id: str, *, after_s=0.0, connection="cc-1", code=200, sub_code=0, **data
+    ):
         """One callback as a CloudEvent."""
         at = datetime.fromtimestamp(START + after_s, UTC).isoformat()
         result = {"code": code, "subCode": sub_code, "message": ""}
@@ -130,7 +134,9 @@ class World:
 
     async def event(self, record, event_id: str, kind: EventKind, after_s=0.0, **data) -> None:
         """An event of the call, `after_s` after the start."""
-        await self.calls.append(record.tenant, record.call_id, CallEvent(event_id, kind, START + after_s, data))
+        await self.calls.append(
+            record.tenant, record.call_id, CallEvent(event_id, kind, START + after_s, data)
+        )
 
     async def again(self, record):
         """The call's record as it is now."""

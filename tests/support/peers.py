@@ -7,11 +7,11 @@ import struct
 from collections.abc import Callable
 from http import HTTPStatus
 
-from tests.support.timing import patience
 from websockets.http11 import Request
 
 from media_host.framing import Limits
 from media_host.websocket import WebSocketConnection, serve_protocol
+from tests.support.timing import patience
 
 
 def frame(

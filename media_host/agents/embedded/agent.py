@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from media_host.agents.base import (
     AgentCapabilities,
+    AgentEvent,
     AgentHost,
     AgentStart,
     Codec,
@@ -75,6 +76,7 @@ class EmbeddedAgent:
         self._vad: VoiceActivity | None = None
         self._codec = Codec.PCM16_24K
         self._listen: Listen | None = None
+        self._deaf = True  # while an utterance is decoded, a tool works, or it is all over
         self._unheard: dict[str, bool] = {}  # turn -> interruptible, in the order they are spoken
         self._turns = 0
         self._queue: deque[Say | CallTool | Finish] = deque()
@@ -104,9 +106,13 @@ class EmbeddedAgent:
         speech = self._speech.recogniser is not None
         engine = Engine(self._dialogue, start.variables, task=start.task, speech=speech)
         actions = engine.start(self._clock(), resumed=start.resumed)
-        for action in actions:  # into the cache, so that a dead synthesiser is known before the call counts as served
+        for (
+            action
+        ) in actions:  # into the cache, so that a dead synthesiser is known before the call counts as served
             if isinstance(action, Say):
-                await self._speech.synthesiser.say(action.text, head.voice, start.codec.sample_rate, head.rate)
+                await self._speech.synthesiser.say(
+                    action.text, head.voice, start.codec.sample_rate, head.rate
+                )
                 break
         self._host, self._codec = host, start.codec
         if speech:
@@ -118,7 +124,7 @@ class EmbeddedAgent:
     def send_audio(self, data: bytes) -> None:
         """One frame of the caller's audio."""
         vad = self._vad
-        if vad is None or self._listen is None or self._listen.grammar is None:
+        if self._deaf or vad is None or self._listen is None or self._listen.grammar is None:
             return
         found = vad.feed_base64(data)
         if found is not None:
@@ -129,7 +135,8 @@ class EmbeddedAgent:
         if self._vad is not None:
             self._vad.key_pressed()
         if self._engine is not None and not self._closed:
-            self._forget_utterance()
+            if self._engine.takes_keys:
+                self._forget_utterance()
             self._do(self._engine.key(key, self._clock()))
 
     def flushed(self, heard: Sequence[Heard]) -> None:
@@ -155,8 +162,7 @@ class EmbeddedAgent:
 
     async def close(self) -> None:
         """End at once; idempotent."""
-        self._closed = True
-        self._listen = None
+        self._closed = self._deaf = True
         if self._timer is not None:
             self._timer.cancel()
         tasks = [task for task in (self._speaker, self._decoding, *self._preparing) if task is not None]
@@ -175,14 +181,14 @@ class EmbeddedAgent:
                 case CallerSaid(text=text):
                     self._report(Transcript("caller", text))
                 case Finish() | CallTool():
-                    self._listen = None
+                    self._deaf = True
                     self._enqueue(action)
                 case Say():
                     self._enqueue(action)
         self._settle()
 
     def _start_listening(self, listen: Listen) -> None:
-        self._listen = listen
+        self._listen, self._deaf = listen, False
         if self._vad is not None:
             self._vad.reset()
             self._vad.hang_ms, self._vad.max_ms = listen.hang_ms, listen.max_ms
@@ -214,17 +220,17 @@ class EmbeddedAgent:
             self._report(SpeechStarted(found.ago_ms))
             return
         self._report(SpeechStopped())
-        listen, self._listen = self._listen, None  # deaf until the answer is there
-        if listen is not None and listen.grammar is not None:
-            self._decoding = asyncio.create_task(self._decode(found, listen))
+        if self._listen is not None and self._listen.grammar is not None:
+            self._deaf = True
+            self._decoding = asyncio.create_task(self._decode(found.pcm, self._listen.grammar.jsgf))
 
-    async def _decode(self, utterance: Utterance, listen: Listen) -> None:
+    async def _decode(self, pcm: bytes, jsgf: str) -> None:
         recogniser, engine = self._speech.recogniser, self._engine
         text = None
-        if recogniser is None or engine is None or listen.grammar is None:
+        if recogniser is None or engine is None:
             return
         try:
-            result = await recogniser.recognise(utterance.pcm, listen.grammar.jsgf, self._codec.sample_rate)
+            result = await recogniser.recognise(pcm, jsgf, self._codec.sample_rate)
             if result.score >= engine.reject_below:
                 text = result.text
         except AgentUnavailable as error:
@@ -235,14 +241,14 @@ class EmbeddedAgent:
 
     def _forget_utterance(self) -> None:
         """A key takes the place of what was being said or recognised."""
-        if self._decoding is not None and self._engine is not None:
+        if self._decoding is not None:
             self._decoding.cancel()
             self._decoding = None
-            self._do(self._engine.resume_listening())
+            self._deaf = False
 
     def _interrupt(self) -> None:
         self._drop_prompts()
-        if self._unheard and self._host is not None:
+        if self._unheard and all(self._unheard.values()) and self._host is not None:
             self._unheard.clear()
             self._host.interrupt()
 
@@ -252,7 +258,9 @@ class EmbeddedAgent:
         self._queue = deque(kept)
 
     def _enqueue(self, item: Say | CallTool | Finish) -> None:
-        if len(self._queue) >= MAX_QUEUE:  # a dialogue that speaks without end is a fault, not a reason to grow
+        if (
+            len(self._queue) >= MAX_QUEUE
+        ):  # a dialogue that speaks without end is a fault, not a reason to grow
             self._report(Fault("agent_overflow", "too many prompts are waiting", True))
             return
         self._queue.append(item)
@@ -264,7 +272,13 @@ class EmbeddedAgent:
         if engine is None or self._closed:
             return
         speaking = self._vad is not None and self._vad.speaking
-        if not self._unheard and not self._queue and engine.deadline is None and self._listen and not speaking:
+        if (
+            not self._unheard
+            and not self._queue
+            and engine.deadline is None
+            and not self._deaf
+            and not speaking
+        ):
             engine.prompts_played(self._clock())
         self._set_timer()
 
@@ -298,7 +312,6 @@ class EmbeddedAgent:
                     self._report(ToolCall(item.id, item.name, item.arguments))
                 else:
                     self._report(item.ended)
-                    return
         except PatchcordError as error:
             self._report(Fault("agent_unavailable", error.message, True))
 
@@ -319,9 +332,9 @@ class EmbeddedAgent:
             self._host.audio(turn, piece)
         self._report(TurnEnded(turn))
 
-    def _report(self, event: object) -> None:
+    def _report(self, event: AgentEvent) -> None:
         if self._host is not None and not self._closed:
-            self._host.event(event)  # type: ignore[arg-type]
+            self._host.event(event)
 
 
 def frames(pcm: bytes, codec: Codec) -> list[bytes]:

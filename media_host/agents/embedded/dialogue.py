@@ -14,6 +14,7 @@ import msgspec
 import yaml
 
 from media_host.agents.embedded.grammar import Grammar, PatternError, build_grammar
+from media_host.speech.synthesiser import VOICE
 from shared.errors import ConfigurationError
 
 FIELD = re.compile(r"\{([a-z_]+)(?::(spell))?\}")
@@ -27,16 +28,16 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Base: an unknown key is a mistake."""
 
 
-class Listening(_Strict):
+class Listening(_Strict, frozen=True):
     """How to listen; ms. `reject_below` is a score of `recogniser.Recognition`: below it, it was something else."""
 
     hang_ms: Milliseconds = 500
     max_ms: Milliseconds = 8000
     no_input_ms: Milliseconds = 7000
-    reject_below: float = -28.0
+    reject_below: float = -32.0
 
 
-class Slot(_Strict):
+class Slot(_Strict, frozen=True):
     """A number to fill by speech or keys.
 
     Attributes:
@@ -61,7 +62,7 @@ class Slot(_Strict):
         return (self.min_digits or self.digits, self.digits)
 
 
-class Tool(_Strict):
+class Tool(_Strict, frozen=True):
     """A tool to call: its arguments are templates, `save` puts fields of its result into variables."""
 
     name: str
@@ -71,7 +72,7 @@ class Tool(_Strict):
     save: dict[str, str] = {}
 
 
-class End(_Strict):
+class End(_Strict, frozen=True):
     """How the conversation ends here; the maps' values are templates."""
 
     outcome: Literal["AGENT", "SYSTEM"]
@@ -81,7 +82,7 @@ class End(_Strict):
     transfer: dict[str, str] = {}
 
 
-class State(_Strict):
+class State(_Strict, frozen=True):
     """One step. It ends, calls a tool, goes on at once (`next`), or listens (`go`, `keys`, `slot`).
 
     Attributes:
@@ -131,7 +132,7 @@ class State(_Strict):
             yield "tool.failed", self.tool.failed
 
 
-class Texts(_Strict):
+class Texts(_Strict, frozen=True):
     """What the agent says in every dialogue."""
 
     no_match: str = "Sorry, I did not understand that."
@@ -140,7 +141,7 @@ class Texts(_Strict):
     keys_only: str = "I have no speech recognition here, so please use the keys of your phone."
 
 
-class Head(_Strict):
+class Head(_Strict, frozen=True):
     """The file without its states.
 
     Attributes:
@@ -197,6 +198,8 @@ class Dialogue:
         return ConfigurationError(f"{self.source}: {path}", expected, found)
 
     def _check(self) -> None:
+        if not VOICE.fullmatch(self.head.voice):
+            raise self._wrong("voice", "an espeak-ng voice such as en-us+f3", self.head.voice)
         roots = {"start": self.head.start, "no_match": self.head.no_match, "no_input": self.head.no_input}
         if self.head.resume:
             roots["resume"] = self.head.resume
@@ -275,7 +278,9 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, object]:
                 None, None, f"line {line}: the key {key_node.value!r} needs quotes (YAML reads it as {key!r})"
             )
         if key in result:
-            raise yaml.constructor.ConstructorError(None, None, f"line {line}: the key {key!r} is there twice")
+            raise yaml.constructor.ConstructorError(
+                None, None, f"line {line}: the key {key!r} is there twice"
+            )
         result[key] = loader.construct_object(value_node, deep=True)
     return result
 
@@ -303,9 +308,7 @@ def parse_dialogue(text: str, source: str) -> Dialogue:
         raise ConfigurationError(source, "a mapping with `states`")
     raw_states = raw.pop("states")
     head = _convert(raw, Head, source, "")
-    states = {
-        name: _convert(value, State, source, f"states.{name}") for name, value in raw_states.items()
-    }
+    states = {name: _convert(value, State, source, f"states.{name}") for name, value in raw_states.items()}
     return Dialogue(source, head, states)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from media_host.agents.base import Ended, TransferType
 from media_host.agents.embedded.dialogue import Dialogue, End, State, fill
 from media_host.agents.embedded.grammar import Grammar
+from media_host.speech.synthesiser import MAX_TEXT
 
 FAILURES = 3
 """So many failures, or silences, in a row and the dialogue goes to its `no_match`, or `no_input`, state."""
@@ -19,6 +20,7 @@ LATE_HASH_MS = 3000.0
 """A `#` within this time after a number that was complete without it belongs to that number."""
 TOOL_MS = 8000.0
 MAX_VALUE = 1000
+"""Longest value of a variable (characters)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,10 @@ class Engine:
         self._dialogue = dialogue
         self._task = task
         self._speech = speech
-        self._variables = {**dialogue.head.vars, **{name: text[:MAX_VALUE] for name, text in variables.items()}}
+        self._variables = {
+            **dialogue.head.vars,
+            **{name: text[:MAX_VALUE] for name, text in variables.items()},
+        }
         self._secret: set[str] = set()
         self._name = ""
         self._digits = ""
@@ -107,6 +112,12 @@ class Engine:
     def state(self) -> str:
         """The name of the current state."""
         return self._name
+
+    @property
+    def takes_keys(self) -> bool:
+        """A key means something now."""
+        state = self._listening()
+        return state is not None and state.takes_keys
 
     @property
     def reject_below(self) -> float:
@@ -291,8 +302,8 @@ class Engine:
     def _say(self, template: str, state: State) -> Say:
         secret = frozenset(self._secret)
         return Say(
-            " ".join(fill(template, self._variables).split()),
-            " ".join(fill(template, self._variables, secret).split()),
+            " ".join(fill(template, self._variables).split())[:MAX_TEXT],
+            " ".join(fill(template, self._variables, secret).split())[:MAX_TEXT],
             state.barge_in != "never",
         )
 

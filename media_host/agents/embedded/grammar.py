@@ -53,7 +53,9 @@ def compile_pattern(text: str, macros: Mapping[str, str], depth: int = 0) -> Pat
     while position < len(text):
         match = TOKEN.match(text, position)
         if match is None:
-            raise PatternError(f"cannot read {text[position:].strip()[:20]!r}: lower-case words, | ( ) [ ] <macro>")
+            raise PatternError(
+                f"cannot read {text[position:].strip()[:20]!r}: lower-case words, | ( ) [ ] <macro>"
+            )
         word, macro, sign = match.groups()
         if word:
             tokens.append(Pattern(word, f"{re.escape(word)} ", frozenset((word,))))
@@ -74,15 +76,15 @@ def _choice(tokens: list[Pattern | str]) -> tuple[Pattern, list[Pattern | str]]:
     options: list[Pattern] = []
     sequence: list[Pattern] = []
     while True:
-        token = tokens[0] if tokens else ")"
-        if isinstance(token, Pattern):
-            sequence.append(token)
-        elif token in ("(", "["):
+        first = tokens[0] if tokens else ")"
+        if isinstance(first, Pattern):
+            sequence.append(first)
+        elif first in ("(", "["):
             inner, tokens = _choice(tokens[1:])
-            closing = ")" if token == "(" else "]"
+            closing = ")" if first == "(" else "]"
             if not tokens or tokens[0] != closing:
-                raise PatternError(f"{token!r} has no partner")
-            optional = token == "["
+                raise PatternError(f"{first!r} has no partner")
+            optional = first == "["
             jsgf = f"[{inner.jsgf}]" if optional else f"({inner.jsgf})"
             sequence.append(Pattern(jsgf, f"(?:{inner.regex}){'?' if optional else ''}", inner.words))
         else:
@@ -96,7 +98,7 @@ def _choice(tokens: list[Pattern | str]) -> tuple[Pattern, list[Pattern | str]]:
                 )
             )
             sequence = []
-            if token != "|":
+            if first != "|":
                 break
         tokens = tokens[1:]
     words: frozenset[str] = frozenset().union(*(item.words for item in options))

@@ -11,8 +11,8 @@ K = EventKind
 BEGIN = 1_800_000_000.0
 
 
-def event(kind, at=0.0, name="", **data):
-    return CallEvent(name or f"{kind.value}-{at}", kind, BEGIN + at, data)
+def event(kind, at=0.0, ident="", **data):
+    return CallEvent(ident or f"{kind.value}-{at}", kind, BEGIN + at, data)
 
 
 RECEIVED = event(
@@ -126,9 +126,7 @@ def test_a_whole_call():
             "bargeInToSilenceMs": [40],
         },
     }
-    assert [entry["kind"] for entry in timeline] == [
-        e.kind.value for e in sorted(CALL, key=lambda e: e.at)
-    ]
+    assert [entry["kind"] for entry in timeline] == [e.kind.value for e in sorted(CALL, key=lambda e: e.at)]
     reasons = {entry["kind"]: entry["reason"] for entry in timeline if "reason" in entry}
     assert reasons == {
         "tool": "lookup_order",
@@ -221,9 +219,7 @@ def test_a_caller_who_hangs_up_leaves_no_variables():
 def test_a_hang_up_ends_the_call_before_acs_says_so_but_does_not_release_it():
     record = fold([RECEIVED, event(K.CONNECTED, 1), event(K.HANG_UP, 3, by="agent", reason="agent_done")])
     assert (record.state, record.released, record.ended_at) == (CallState.ENDED, False, BEGIN + 3)
-    record = fold(
-        [RECEIVED, event(K.HANG_UP, 3, by="agent", reason="agent_done"), event(K.DISCONNECTED, 4)]
-    )
+    record = fold([RECEIVED, event(K.HANG_UP, 3, by="agent", reason="agent_done"), event(K.DISCONNECTED, 4)])
     assert (record.released, record.ended_at) == (True, BEGIN + 4)
 
 

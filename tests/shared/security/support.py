@@ -3,8 +3,14 @@
 import base64
 import json
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+
 from shared.security.key_document import new_document, public_part, serialise
 from shared.security.key_sources import FileKeySource
+
+PKCS1 = (padding.PKCS1v15(), hashes.SHA256())
+"""What RS256 signs with."""
 
 START = 1_800_000_000.0
 

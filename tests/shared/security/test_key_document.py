@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, KeysUnavailable
 from shared.security.audiences import LIFETIME_S, Audience
 from shared.security.key_document import (
     LEAD_S,
@@ -51,6 +51,12 @@ def test_the_public_part_has_no_private_half():
     document = parse_document(written)
     assert all(key.private is None for key in document.keys)
     assert document.to_sign_with(MEDIA, START) is None
+
+
+def test_a_public_copy_cannot_sign():
+    with pytest.raises(KeysUnavailable, match=DOCUMENT.keys[0].kid):
+        _ = public_part(DOCUMENT).keys[0].signer
+    assert DOCUMENT.keys[0].signer is DOCUMENT.keys[0].private
 
 
 def test_a_private_key_does_not_show_itself():
@@ -186,6 +192,12 @@ def test_an_audience_of_the_future_is_left_out():
     sets = json.loads(serialise(DOCUMENT))
     sets["fax"] = {"keys": [{"kty": "new"}]}
     assert len(parse_document(json.dumps(sets)).keys) == len(Audience)
+
+
+def test_an_audience_that_an_older_writer_did_not_know_has_no_keys():
+    sets = json.loads(serialise(DOCUMENT))
+    del sets["twilio-media"]
+    assert parse_document(json.dumps(sets)).to_sign_with(Audience.TWILIO_MEDIA, START) is None
 
 
 def test_lifetimes_are_those_of_the_design():

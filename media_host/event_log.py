@@ -1,0 +1,102 @@
+"""One call's events on their way to the store: one queue, one task, and the audio never waits for either."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from shared.calls.events import CallEvent, EventKind
+from shared.errors import PatchcordError
+
+log = logging.getLogger(__name__)
+
+BOUND = 2000
+"""Events of one call that may wait while the store is away."""
+
+RETRY_S = (0.1, 0.3, 1.0, 2.0)
+"""Pauses between attempts; the last one is repeated."""
+
+
+class EventLog:
+    """Writes events in order; what the store refuses for good is dropped and counted.
+
+    Args:
+        append: writes one event (`Calls.append` of this call).
+        now: Unix seconds.
+        name: prefix of the events' ids: unique for this connection of this call.
+
+    Attributes:
+        dropped: events lost: the queue was full, the store refused them, or the time at the end was up.
+    """
+
+    def __init__(
+        self, append: Callable[[CallEvent], Awaitable[object]], now: Callable[[], float], name: str
+    ) -> None:
+        self.dropped = 0
+        self._append = append
+        self._now = now
+        self._name = name
+        self._count = 0
+        self._queue: asyncio.Queue[CallEvent] = asyncio.Queue(BOUND)
+        self._task = asyncio.create_task(self._run(), name=f"events {name}")
+
+    def note(
+        self,
+        kind: EventKind,
+        *,
+        id: str = "",
+        at: float | None = None,
+        **data: str | float | bool | dict[str, str],
+    ) -> None:
+        """Record what happened; returns at once. `id` makes it unique within the call (the first one wins)."""
+        self._count += 1
+        event = CallEvent(
+            id or f"{self._name}-{self._count}", kind, self._now() if at is None else at, dict(data)
+        )
+        try:
+            self._queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self.dropped += 1
+
+    async def flush(self, within_s: float) -> bool:
+        """Wait until all that was noted is stored; False when that takes longer."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._queue.join()
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self, within_s: float) -> None:
+        """Write what is left, then end the task."""
+        await self.flush(within_s)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self.dropped += self._queue.qsize()
+        if self.dropped:
+            log.error("%s: %d events were not stored", self._name, self.dropped)
+
+    async def _run(self) -> None:
+        while True:
+            event = await self._queue.get()
+            try:
+                await self._write(event)
+            finally:
+                self._queue.task_done()
+
+    async def _write(self, event: CallEvent) -> None:
+        attempt = 0
+        while True:
+            try:
+                await self._append(event)
+                return
+            except PatchcordError as error:
+                if not error.retryable:
+                    log.error("%s: event %s refused: %s", self._name, event.kind, error)
+                    self.dropped += 1
+                    return
+            except Exception:  # a fault in one event must not stop the ones behind it
+                log.exception("%s: event %s failed", self._name, event.kind)
+                self.dropped += 1
+                return
+            await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            attempt += 1

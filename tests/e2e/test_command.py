@@ -1,0 +1,100 @@
+"""`patchcord up` and `patchcord call` as a person uses them: two terminals, and Ctrl-C."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.processes import ROOT, free_port
+from tests.support.scan import find_secrets
+from tests.support.timing import patience
+
+pytestmark = pytest.mark.e2e
+
+
+async def start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "cli",
+        *arguments,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+async def finish(process: asyncio.subprocess.Process, within_s: float) -> str:
+    output, _ = await asyncio.wait_for(process.communicate(), patience(within_s))
+    return output.decode()
+
+
+async def test_up_call_and_ctrl_c(tmp_path):
+    ports = {name: free_port() for name in ("functions", "media", "acs")}
+    up = await start(tmp_path, "up", *(f"--{name}-port={port}" for name, port in ports.items()))
+    try:
+        printed = ""
+        async with asyncio.timeout(patience(40)):
+            while "Ctrl-C" not in printed:
+                raw = await up.stdout.readline()
+                assert raw, printed
+                printed += raw.decode()
+        assert all(str(port) in printed for port in ports.values())
+        run_file = tmp_path / ".patchcord" / "run.json"
+        assert run_file.stat().st_mode & 0o077 == 0, "only the owner may read the keys"
+
+        call = await start(tmp_path, "call", str(ROOT / "emulator" / "scripts" / "hangup.yaml"))
+        story = await finish(call, 40)
+        assert call.returncode == 0, story
+        assert "answered" in story
+        assert "caller_hung_up" in story
+        assert (tmp_path / "out" / "call" / "call.json").exists()
+    finally:
+        up.send_signal(signal.SIGINT)
+        printed += await finish(up, 30)
+    assert up.returncode == 0, printed
+    assert "Stopped." in printed
+    assert not run_file.exists()
+    assert find_secrets(printed + story) == []
+
+
+async def test_call_says_what_to_do_when_nothing_is_running(tmp_path):
+    call = await start(tmp_path, "call", str(ROOT / "emulator" / "scripts" / "hangup.yaml"))
+    output = await finish(call, 20)
+    assert call.returncode == 1
+    assert (
+        output.strip()
+        == "patchcord: nothing is running here: start it with `patchcord up` in another terminal"
+    )
+
+
+async def test_credentials_are_printed_once_and_stored_as_a_hash(tmp_path):
+    store = f"--store=sqlite:{tmp_path / 'store.db'}"
+    issue = await start(tmp_path, "credentials", "issue", "default", store)
+    output = await finish(issue, 20)
+    words = output.split()
+    api_id, secret = words[1], words[3]
+    assert issue.returncode == 0
+    assert secret.startswith("pcs_")
+    stored = b"".join(path.read_bytes() for path in tmp_path.glob("store.db*"))
+    assert api_id.encode() in stored
+    assert secret.encode() not in stored
+    add = await start(tmp_path, "credentials", "add-secret", api_id, store)
+    assert secret not in await finish(add, 20)
+    revoke = await start(tmp_path, "credentials", "revoke-secret", api_id, "oldest", store)
+    assert "no longer opens anything" in await finish(revoke, 20)
+    assert (add.returncode, revoke.returncode) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["demo"], ["up"], ["call"], ["credentials"], ["credentials", "issue"]]
+)
+async def test_every_command_explains_itself(tmp_path, command):
+    helped = await start(tmp_path, *command, "--help")
+    output = await finish(helped, 20)
+    assert helped.returncode == 0
+    assert output.startswith("usage: patchcord")

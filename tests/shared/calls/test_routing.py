@@ -1,0 +1,116 @@
+from pathlib import Path
+
+import pytest
+
+from shared.calls.routing import load_config, parse_config, route_for
+from shared.errors import ConfigurationError
+from shared.wire.identifiers import Identifier, IdentifierKind
+
+GOOD = """
+agents:
+  reception: {kind: embedded, dialogue: d.yaml, recording: true, transfers: {human: "+18005550199"}}
+  model: {kind: realtime, url: "wss://x.example/v1", model: gpt, api_key_env: KEY, audio: pcm16KMono}
+routes:
+  - {name: star, to: ["*"], agent: reception, tenant: acme}
+  - {name: desk, to: ["+18005550000", "8:acs:r_u"], agent: model, task: order_desk}
+  - {name: acme, to: ["+18005550001"], agent: reception, tenant: acme, overflow: {action: redirect, to: "8:acs:r_x"}}
+tenants:
+  acme: {max_concurrent_calls: 5}
+"""
+
+
+def number(value):
+    return Identifier(IdentifierKind.PHONE_NUMBER, f"4:{value}", value)
+
+
+def user(raw):
+    return Identifier(IdentifierKind.COMMUNICATION_USER, raw, raw)
+
+
+def test_a_good_file():
+    config = parse_config(GOOD.encode())
+    assert config.agents["reception"].recording
+    assert not config.agents["model"].recording
+    assert config.agents["model"].audio == "pcm16KMono"
+    assert config.routes[1].tenant == "default"
+    assert config.tenant_names == ["acme", "default"]
+    assert config.concurrent_calls("acme", 100) == 5
+    assert config.concurrent_calls("default", 100) == 100
+
+
+@pytest.mark.parametrize(
+    ("tenant", "callee", "route"),
+    [
+        (None, number("+18005550000"), "desk"),
+        (None, user("8:acs:r_u"), "desk"),
+        (None, number("+18005550001"), "acme"),
+        (None, number("+19995550000"), "star"),
+        ("acme", number("+18005550001"), "acme"),
+        ("acme", number("+18005550000"), "star"),
+        ("default", number("+18005550000"), "desk"),
+        ("default", number("+18005550001"), None),
+        ("default", number("+19995550000"), None),
+        ("nobody", number("+18005550000"), None),
+        ("default", Identifier(IdentifierKind.UNKNOWN, "", ""), None),
+    ],
+)
+def test_routes(tenant, callee, route):
+    found = route_for(parse_config(GOOD.encode()), tenant, callee)
+    assert (found.name if found else None) == route
+
+
+MISTAKES = [
+    ("", "top level", "expected `object`, got `null`"),
+    ("agents: [", "patchcord.yaml", "YAML"),
+    ("agents: {}\nroutes: []", "routes", "at least one route"),
+    (GOOD + "extra: 1", "top level", "nothing but known fields, found the field `extra`"),
+    (GOOD.replace("kind: embedded", "kind: human"), "agents", "human"),
+    (GOOD.replace("kind: embedded, ", "", 1), "agents", "expected the required field `kind`"),
+    (GOOD.replace("dialogue: d.yaml, ", ""), "agents.reception.dialogue", "YAML file"),
+    (GOOD.replace("wss://", "https://"), "agents.model.url", "WebSocket address"),
+    (GOOD.replace("model: gpt, ", ""), "agents.model.model", "name"),
+    (GOOD.replace("reception: {", "Recep tion: {", 1), "agents.Recep tion", "small letters"),
+    (GOOD.replace("+18005550199", "555"), "agents.reception.transfers.human", "E.164"),
+    (GOOD.replace('"+18005550000"', "+18005550000"), "routes[1].to[0]", "in quotes"),
+    (GOOD.replace('"+18005550000"', '"18005550000"'), "routes[1].to[0]", "E.164"),
+    (GOOD.replace("+18005550001", "+18005550000"), "routes[2].to[0]", "no other route has"),
+    (GOOD.replace('"+18005550001"', '"*"'), "routes[2].to[0]", "no other route has"),
+    (GOOD.replace('["+18005550001"]', "[]"), "routes[2].to", "at least one"),
+    (GOOD.replace("name: acme", "name: desk"), "routes[2].name", "name of its own"),
+    (GOOD.replace("name: acme", "name: ACME!"), "routes[2].name", "name of its own"),
+    (GOOD.replace("agent: model", "agent: nobody"), "routes[1].agent", "one of model, reception"),
+    (GOOD.replace("tenant: acme,", "tenant: zzz,"), "routes[2].tenant", "name under tenants"),
+    (GOOD.replace("8:acs:r_x", ""), "routes[2].overflow.to", "E.164"),
+    (GOOD.replace("action: redirect", "action: ring"), "routes[2].overflow.action", "ring"),
+    (GOOD.replace("calls: 5", "calls: 0"), "tenants.acme.max_concurrent_calls", "from 1 to"),
+    (GOOD.replace("calls: 5", "calls: many"), "tenants", "int"),
+    (GOOD.replace("tenants:\n  acme", "tenants:\n  a_b: {}\n  acme"), "tenants.a_b", "small letters"),
+]
+
+
+@pytest.mark.parametrize(("text", "place", "expected"), MISTAKES, ids=[m[1] + "-" + m[2] for m in MISTAKES])
+def test_every_mistake_is_named(text, place, expected):
+    with pytest.raises(ConfigurationError) as caught:
+        parse_config(text.encode())
+    assert place in caught.value.setting
+    assert expected.lower() in str(caught.value).lower()
+
+
+def test_further_mistakes_are_named_too():
+    text = GOOD.replace("agent: model", "agent: nobody").replace("calls: 5", "calls: 0")
+    with pytest.raises(ConfigurationError, match=r"1 more: routes\[1\]\.agent"):
+        parse_config(text.encode())
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match="PATCHCORD_CONFIG"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_the_shipped_configuration_is_good():
+    config = load_config(Path(__file__).parents[3] / "patchcord.yaml")
+    agent = config.agents["reception"]
+    assert (agent.kind, agent.dialogue, agent.recording) == ("embedded", "dialogues/order_desk.yaml", True)
+    assert set(agent.transfers) == {"human", "fallback"}
+    assert route_for(config, None, number("+18005550000")).task == "order_desk"
+    assert route_for(config, None, number("+18005550077")) is None

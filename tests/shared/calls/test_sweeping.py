@@ -1,0 +1,205 @@
+import pytest
+
+from shared.calls.events import EventKind
+from shared.calls.replay import spend
+from shared.calls.repository import new_call_id
+from tests.support.acs_rest import Told
+from tests.support.call_world import START
+
+K = EventKind
+
+
+@pytest.fixture
+def paused(world):
+    seen = []
+
+    async def pause(seconds):
+        seen.append(seconds)
+        world.clock.at += seconds
+
+    object.__setattr__(world.app.callbacks.recovery, "pause", pause)
+    return seen
+
+
+async def sweep(world):
+    done = await world.app.sweeper.sweep()
+    return {name: count for name, count in done.items() if name not in ("fine",)}
+
+
+def asked(world):
+    return [r.operation for r in world.acs.requests if r.operation not in ("answer", "properties")]
+
+
+async def test_a_call_that_is_looked_after_is_left_alone(world, paused):
+    await world.talking("host-a")
+    assert await sweep(world) == {}
+    world.clock.at += 3600
+    await world.host("host-a")
+    assert await sweep(world) == {}
+    assert [r.operation for r in world.acs.requests] == ["answer"]
+
+
+async def test_a_dead_hosts_call_is_hung_up(world, paused):
+    record = await world.talking("host-a")
+    world.clock.at += 10
+    assert await sweep(world) == {"recovered": 1}
+    assert paused == [2.0]
+    assert asked(world) == ["terminate"]
+    record = await world.again(record)
+    assert (record.ended.reason, record.media.lost) == ("media_lost", True)
+
+
+async def test_a_dead_hosts_call_moves_to_another_host(world, paused):
+    record = await world.talking("host-a")
+    world.clock.at += 10
+    await world.host("host-b", age_s=-2)
+    assert await sweep(world) == {"recovered": 1}
+    assert asked(world)[0] == "startMediaStreaming"
+    assert (await world.again(record)).media.lost
+
+
+async def test_a_host_that_writes_again_at_the_second_look_is_not_dead(world, paused):
+    await world.talking("host-a")
+    world.clock.at += 10
+
+    async def store_is_back(seconds):
+        await world.host("host-a")
+
+    object.__setattr__(world.app.callbacks.recovery, "pause", store_is_back)
+    assert await sweep(world) == {}
+    assert asked(world) == []
+
+
+async def test_a_recovery_whose_process_died_is_finished(world, paused):
+    record = await world.talking("host-a")
+    await world.host("host-b")
+    await world.calls.once(record.call_id, "media-lost-1")
+    await world.event(record, "lost", K.MEDIA_LOST, 1, hostId="host-a", reason="x")
+    await world.event(record, "rec", K.RECOVERY, 1, action="restart")
+    world.clock.at = START + 2
+    assert await sweep(world) == {}
+    world.clock.at = START + 4
+    assert await sweep(world) == {"hung_up": 1}
+    assert asked(world) == ["terminate"]
+
+
+async def test_a_hang_up_that_acs_did_not_take_is_repeated(world, paused):
+    record = await world.talking("host-a")
+    await world.event(record, "h", K.HANG_UP, 5, by="agent", reason="agent_done")
+    world.clock.at = START + 12
+    assert await sweep(world) == {}
+    world.clock.at = START + 16
+    assert await sweep(world) == {"hung_up": 1}
+    assert asked(world) == ["terminate"]
+    assert (await world.again(record)).ended.reason == "agent_done"
+
+
+@pytest.mark.parametrize("settled", [K.OUTCOME, K.TRANSFER])
+async def test_an_outcome_without_an_end_is_ended(world, paused, settled):
+    record = await world.talking("host-a")
+    await world.event(record, "s", settled, 5, reason="x")
+    await world.event(record, "c", K.MEDIA_CLOSED, 6, hostId="host-a")
+    world.clock.at = START + 95
+    assert await sweep(world) == {}
+    world.clock.at = START + 97
+    assert await sweep(world) == {"hung_up": 1}
+
+
+async def test_media_that_was_closed_for_no_reason_is_lost(world, paused):
+    record = await world.talking("host-a")
+    await world.event(record, "c", K.MEDIA_CLOSED, 6, hostId="host-a")
+    world.clock.at = START + 15
+    await world.host("host-a")
+    assert await sweep(world) == {}
+    world.clock.at = START + 17
+    assert await sweep(world) == {"recovered": 1}
+    lost = [e for e in await world.calls.events(record.call_id) if e.kind is K.MEDIA_LOST]
+    assert lost[0].data["reason"] == "media_closed"
+
+
+async def test_audio_that_never_came_is_lost(world, paused):
+    record = await world.answered()
+    world.clock.at = START + 12
+    assert await sweep(world) == {}
+    world.clock.at = START + 16
+    assert await sweep(world) == {"recovered": 1}
+    assert (await world.again(record)).ended.reason == "media_lost"
+    lost = [e for e in await world.calls.events(record.call_id) if e.kind is K.MEDIA_LOST]
+    assert lost[0].data["reason"] == "media_never_came"
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_last_callback_that_never_came_is_made_up_for(world, paused, known):
+    record = await world.talking("host-a")
+    world.clock.at += 10
+    world.acs.state = "disconnected"
+    if not known:
+        world.acs.tell("properties", Told(404, "8522"))
+    assert await sweep(world) == {"reconciled": 1}
+    assert asked(world) == []
+    found = await world.again(record)
+    assert (found.state, found.ended.reason) == ("ended", "disconnect_not_reported")
+    assert await world.calls.live("default") == []
+    await world.event(record, "acs-late", K.DISCONNECTED, 5, code=200, subCode=7000)
+    assert (await world.again(record)).ended.reason == "caller_hung_up"
+
+
+async def test_a_call_that_was_never_answered_is_given_up(world, paused):
+    call_id = new_call_id(START)
+    await world.calls.watch("default", call_id)
+    await world.calls.note("default", call_id, "received", K.RECEIVED, callId=call_id, tenant="default")
+    world.clock.at += 119
+    assert await sweep(world) == {}
+    world.clock.at += 2
+    assert await sweep(world) == {"abandoned": 1}
+    record = await world.calls.get("default", call_id)
+    assert (record.state, record.ended.reason) == ("failed", "abandoned")
+
+
+async def test_watched_rows_without_a_live_call_go_away(world, paused):
+    orphan = new_call_id(START)
+    await world.calls.watch("default", orphan)
+    record = await world.answered()
+    await world.event(record, "d", K.DISCONNECTED, 1)
+    await world.calls.watch("default", record.call_id)
+    assert await sweep(world) == {"unwatched": 1}
+    world.clock.at += 121
+    assert await sweep(world) == {"unwatched": 1}
+    assert await world.calls.live("default") == []
+
+
+async def test_no_call_is_longer_than_its_callback_token(world, paused):
+    record = await world.talking("host-a")
+    world.clock.at += 10_801
+    await world.host("host-a")
+    assert await sweep(world) == {"hung_up": 1}
+    assert (await world.again(record)).ended.reason == "max_duration"
+
+
+async def test_a_fault_in_one_call_does_not_stop_the_round(world, paused):
+    first = await world.talking("host-a")
+    second = await world.answered(correlation="corr-2")
+    world.clock.at += 16
+    world.acs.tell("properties", *[Told(503)] * 3)
+    assert await sweep(world) == {"failed": 1, "recovered": 1}
+    assert await sweep(world) == {"recovered": 1}
+    for record in (first, second):
+        assert (await world.again(record)).ended.reason == "media_lost"
+
+
+async def test_old_rows_are_forgotten(world, paused):
+    await world.host("host-old")
+    await spend(world.store, "old", START + 30)
+    await spend(world.store, "new", START + 4000)
+    await world.answered()
+    world.clock.at = START + 3601
+    await world.host("host-new")
+    done = await sweep(world)
+    assert (done["hosts_forgotten"], done["tokens_forgotten"]) == (1, 1)
+    assert [row.row for row in await world.store.query("mediahosts", "host")] == ["host-new"]
+    world.clock.at = START + 24 * 3600 + 1
+    forgotten = 0
+    for _ in range(256):
+        forgotten += (await sweep(world)).get("claims_forgotten", 0)
+        world.clock.at += 15
+    assert forgotten == 1

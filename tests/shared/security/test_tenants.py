@@ -1,0 +1,256 @@
+import hmac
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.errors import Conflict, InvalidInput, NotFound, StoreUnavailable, Unauthenticated
+from shared.security import tenants
+from shared.security.tenants import TABLE, TenantDoor
+from shared.store import open_store
+from shared.store.entities import Entity
+from shared.telemetry import redact
+
+
+@pytest.fixture
+async def store(tmp_path):
+    store = open_store(f"sqlite:{tmp_path}/store.db")
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def door(store, clock):
+    return TenantDoor(store, "production", clock)
+
+
+async def refused(door, api_id, api_secret):
+    with pytest.raises(Unauthenticated) as refusal:
+        await door.authenticate(api_id, api_secret)
+    assert (refusal.value.reason, str(refusal.value)) == ("credentials", "authentication failed")
+    return True
+
+
+async def test_credentials_open_the_door_for_their_tenant(door):
+    acme, other = await door.issue("acme"), await door.issue("other-1")
+    assert await door.authenticate(acme.api_id, acme.api_secret) == "acme"
+    assert await door.authenticate(other.api_id, other.api_secret) == "other-1"
+
+
+async def test_a_secret_has_256_random_bits_and_a_mark(door):
+    secrets = [(await door.issue("acme")).api_secret for _ in range(20)]
+    assert len(set(secrets)) == 20
+    assert {len(secret) for secret in secrets} == {4 + 43}
+    assert redact(f"secret is {secrets[0]}") == "secret is [secret]"
+
+
+async def test_only_a_hash_is_stored(door, store):
+    credentials = await door.issue("acme")
+    entity = await store.get(TABLE, "production", credentials.api_id)
+    assert credentials.api_secret not in str(entity)
+    assert credentials.api_secret not in repr(credentials)
+    assert len(entity.values["hash1"]) == 64
+
+
+async def test_the_same_secret_has_another_hash_for_another_id():
+    assert tenants._hash("pci_1", "pcs_x") != tenants._hash("pci_2", "pcs_x")
+
+
+async def test_the_stored_hash_is_no_key(door, store):
+    credentials = await door.issue("acme")
+    entity = await store.get(TABLE, "production", credentials.api_id)
+    assert await refused(door, credentials.api_id, entity.values["hash1"])
+
+
+GOOD_SECRET = "pcs_" + "A" * 43
+GOOD_ID = "pci_0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("api_id", "api_secret"),
+    [
+        (None, None),
+        ("{id}", None),
+        (None, "{secret}"),
+        ("", ""),
+        ("{id}", ""),
+        ("", "{secret}"),
+        ("{id}", GOOD_SECRET),
+        (GOOD_ID, "{secret}"),
+        (GOOD_ID, GOOD_SECRET),
+        ("{id}", "{other}"),
+        ("{other id}", "{secret}"),
+        ("{id}, {id}", "{secret}"),
+        ("{id},{other id}", "{secret}"),
+        ("{id}", "{secret}, {secret}"),
+        ("{id}", "{secret},{other}"),
+        ("{secret}", "{id}"),
+        ("{id}", "{secret}A"),
+        ("{id} ", "{secret}"),
+        ("{id}", "{secret}\n"),
+        ("{id}", "Bearer {secret}"),
+        ("{id}", "pcs_"),
+        ("{id}", "\0" * 47),
+        ("{id}/../{id}", "{secret}"),
+        ("{ID}", "{secret}"),
+        ("pci_" + "0" * 100_000, "{secret}"),
+        ("pci_١١١١١١١١١١١١١١١١", "{secret}"),
+    ],
+)
+async def test_wrong_credentials(door, api_id, api_secret):
+    mine, other = await door.issue("acme"), await door.issue("other")
+
+    def fill(text):
+        for name, value in {
+            "{id}": mine.api_id,
+            "{ID}": mine.api_id.upper(),
+            "{secret}": mine.api_secret,
+            "{other}": other.api_secret,
+            "{other id}": other.api_id,
+        }.items():
+            text = text and text.replace(name, value)
+        return text
+
+    assert await refused(door, fill(api_id), fill(api_secret))
+    assert await door.authenticate(mine.api_id, mine.api_secret) == "acme"
+
+
+async def test_credentials_of_another_environment_do_not_exist_here(store, clock, door):
+    sandbox = TenantDoor(store, "sandbox", clock)
+    credentials = await sandbox.issue("acme")
+    assert await sandbox.authenticate(credentials.api_id, credentials.api_secret)
+    assert await refused(door, credentials.api_id, credentials.api_secret)
+    with pytest.raises(NotFound):
+        await door.add_secret(credentials.api_id)
+    with pytest.raises(NotFound):
+        await door.revoke_secret(credentials.api_id, "oldest")
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("two_secrets", [True, False])
+async def test_the_same_is_done_for_an_unknown_id(door, store, monkeypatch, known, two_secrets):
+    credentials = await door.issue("acme")
+    if two_secrets:
+        await door.add_secret(credentials.api_id)
+    work = Counter()
+
+    class Watched:
+        async def get(self, *key):
+            work["get"] += 1
+            return await store.get(*key)
+
+    def compare(left, right):
+        work["compare"] += 1
+        return hmac.compare_digest(left, right)
+
+    monkeypatch.setattr(tenants, "hmac", type("Hmac", (), {"compare_digest": staticmethod(compare)}))
+    watched = TenantDoor(Watched(), "production", lambda: 0)
+    assert await refused(watched, credentials.api_id if known else GOOD_ID, GOOD_SECRET)
+    assert work == {"get": 1, "compare": 2}
+
+
+async def test_two_secrets_live_at_once_and_no_third(door, clock):
+    first = await door.issue("acme")
+    clock.time += 1
+    second = await door.add_secret(first.api_id)
+    for credentials in (first, second):
+        assert await door.authenticate(credentials.api_id, credentials.api_secret) == "acme"
+    with pytest.raises(Conflict):
+        await door.add_secret(first.api_id)
+
+
+@pytest.mark.parametrize(("which", "left"), [("oldest", 1), ("newest", 0)])
+async def test_one_secret_is_revoked_and_the_other_stays(door, clock, which, left):
+    both = [await door.issue("acme")]
+    clock.time += 1
+    both.append(await door.add_secret(both[0].api_id))
+    await door.revoke_secret(both[0].api_id, which)
+    assert await door.authenticate(both[left].api_id, both[left].api_secret) == "acme"
+    assert await refused(door, both[1 - left].api_id, both[1 - left].api_secret)
+
+
+async def test_rotation_again_and_again(door, clock):
+    current = await door.issue("acme")
+    for _ in range(4):
+        clock.time += 1
+        replacement = await door.add_secret(current.api_id)
+        await door.revoke_secret(current.api_id, "oldest")
+        assert await refused(door, current.api_id, current.api_secret)
+        assert await door.authenticate(replacement.api_id, replacement.api_secret) == "acme"
+        current = replacement
+
+
+async def test_the_last_secret_can_be_revoked_and_nothing_else_opens(door):
+    credentials = await door.issue("acme")
+    await door.revoke_secret(credentials.api_id, "newest")
+    assert await refused(door, credentials.api_id, credentials.api_secret)
+    with pytest.raises(NotFound):
+        await door.revoke_secret(credentials.api_id, "newest")
+    again = await door.add_secret(credentials.api_id)
+    assert await door.authenticate(again.api_id, again.api_secret) == "acme"
+
+
+@pytest.mark.parametrize("api_id", [GOOD_ID, "", "x/y", "a" * 2000])
+async def test_nothing_to_change_for_an_unknown_id(door, api_id):
+    with pytest.raises(NotFound):
+        await door.add_secret(api_id)
+    with pytest.raises(NotFound):
+        await door.revoke_secret(api_id, "oldest")
+
+
+@pytest.mark.parametrize("tenant", ["", "Acme", "a b", "-a", "a" * 64, "a/b", "ä"])
+async def test_a_tenants_name_is_simple(door, tenant):
+    with pytest.raises(InvalidInput, match="tenant"):
+        await door.issue(tenant)
+
+
+async def test_two_changes_at_once_both_count(door, store, clock):
+    """Somebody else's secret is added between our reading and our writing."""
+    first = await door.issue("acme")
+    clock.time += 1
+    await door.add_secret(first.api_id)
+    await door.revoke_secret(first.api_id, "oldest")
+    raced = []
+
+    class Racing:
+        async def get(self, *key):
+            entity = await store.get(*key)
+            if not raced:
+                raced.append(await door.add_secret(first.api_id))
+            return entity
+
+        replace = store.replace
+
+    with pytest.raises(Conflict):
+        await TenantDoor(Racing(), "production", clock).add_secret(first.api_id)
+    assert await door.authenticate(first.api_id, raced[0].api_secret) == "acme"
+
+
+async def test_endless_races_end(door, store, clock):
+    credentials = await door.issue("acme")
+
+    class Racing:
+        async def get(self, *key):
+            entity = await store.get(*key)
+            await store.replace(TABLE, Entity(entity.partition, entity.row, entity.values, entity.etag))
+            return entity
+
+        replace = store.replace
+
+    with pytest.raises(Conflict, match="by somebody else"):
+        await TenantDoor(Racing(), "production", clock).add_secret(credentials.api_id)
+
+
+async def test_a_store_that_does_not_answer_is_no_refusal(tmp_path, clock):
+    (tmp_path / "store.db").write_bytes(b"this is no database" * 100)
+    store = open_store(f"sqlite:{tmp_path}/store.db")
+    with pytest.raises(StoreUnavailable):
+        await TenantDoor(store, "production", clock).authenticate(GOOD_ID, GOOD_SECRET)
+    await store.close()
+
+
+@given(st.text(max_size=60) | st.none(), st.text(max_size=60) | st.none())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_any_two_texts_are_refused(door, api_id, api_secret):
+    assert await refused(door, api_id, api_secret)

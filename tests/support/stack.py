@@ -1,0 +1,55 @@
+"""The whole of Patchcord for end-to-end tests: real processes, and a look for secrets in what they wrote."""
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from cli.stack import Stack, StackOptions
+from tests.support.scan import scan
+from tests.support.timing import patience
+
+QUICK_RETRIES = 0.05
+"""Event Grid's 10 s, 30 s, … become 0.5 s, 1.5 s, …"""
+
+
+@asynccontextmanager
+async def running_stack(
+    folder: Path, *, known: Iterable[str] = (), retry_scale: float = QUICK_RETRIES, **options: Any
+) -> AsyncIterator[Stack]:
+    """A stack in `folder`; its logs must hold no secret and no unexpected exception.
+
+    Args:
+        folder: an empty folder.
+        known: further secrets to look for (keys that the caller presses).
+        retry_scale: see `StackOptions`.
+        options: the other fields of `StackOptions`.
+    """
+    stack = Stack(StackOptions(folder, retry_scale=retry_scale, **options))
+    async with stack:
+        yield stack
+    secrets = [
+        stack.control_key,
+        stack.emulator.config.access_key,
+        stack.credentials["api-secret"],
+        *json.loads((folder / "keys" / "functions.json").read_text())["system"].values(),
+        *known,
+    ]
+    assert scan([stack.logs], secrets) == []
+    for log in stack.logs.iterdir():
+        assert "Traceback" not in log.read_text(errors="replace"), log.read_text(errors="replace")[-4000:]
+
+
+async def settled(stack: Stack, correlation_id: str, within_s: float = 20) -> dict[str, Any]:
+    """The call's record once it is complete, through the function app's own API."""
+    client = stack.client()
+    try:
+        return dict(await client.settled(correlation_id, patience(within_s)))
+    finally:
+        await client.close()
+
+
+def kinds(record: dict[str, Any]) -> list[str]:
+    """The kinds of a record's timeline, in its order."""
+    return [entry["kind"] for entry in record["timeline"]]
