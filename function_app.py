@@ -27,15 +27,18 @@ async def _application() -> "Application":
     return await shared_application()
 
 
-async def _serve(req: func.HttpRequest, context: func.Context, handle: _Handler) -> func.HttpResponse:
+async def _serve(
+    req: func.HttpRequest, context: func.Context, handle: _Handler, *, is_health: bool = False
+) -> func.HttpResponse:
     from shared.errors import PatchcordError
-    from shared.http import error_reply, request
+    from shared.http import degraded, error_reply, request
 
     try:
         application = await _application()
     except PatchcordError as error:
         logger.error("the function app cannot start: %s", error.message)
-        reply = error_reply(PatchcordError("not configured"), context.invocation_id)
+        unready = error_reply(PatchcordError("not configured"), context.invocation_id)
+        reply = degraded() if is_health else unready
     else:
         asked = request(context.invocation_id, dict(req.headers), req.get_body(), dict(req.params))
         reply = await handle(application, asked)
@@ -156,4 +159,4 @@ async def get_call(req: func.HttpRequest, context: func.Context) -> func.HttpRes
 @app.route("api/health", methods=["GET"])
 async def health(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """`ok` or `degraded`."""
-    return await _serve(req, context, lambda app, asked: app.health())
+    return await _serve(req, context, lambda app, asked: app.health(), is_health=True)

@@ -22,16 +22,18 @@ OUT = Path("out/bench")
 PAIRS = ("plain", "recording")
 EMBEDDED = ("silent", "talking")
 WARM_UP_S = 3.0
+DIALOGUE = Path("dialogues/demo.yaml")
 SPEECH = "Hello. I would like to know about my order, please. Can you tell me where it is?"
 
 _CONFIG = """
 agents:
   plain: {{kind: realtime, url: "ws://127.0.0.1:{port}/v1/realtime", model: bench}}
   recording: {{kind: realtime, url: "ws://127.0.0.1:{port}/v1/realtime", model: bench, recording: true}}
-  embedded: {{kind: embedded, dialogue: "{dialogue}"}}
+{embedded}
 routes:
   - {{name: all, to: ["*"], agent: plain}}
 """
+_EMBEDDED = '  embedded: {{kind: embedded, dialogue: "{dialogue}"}}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,12 @@ async def _speech() -> list[bytes]:
     return [base64.b64encode(pcm[at : at + 960]) for at in range(0, len(pcm), 960)]
 
 
+def _config(plan: Plan, port: int) -> str:
+    """The media host's patchcord.yaml; the embedded agent's engines are only started when they are measured."""
+    embedded = _EMBEDDED.format(dialogue=DIALOGUE.resolve()) if set(plan.variants) & set(EMBEDDED) else ""
+    return _CONFIG.format(port=port, embedded=embedded)
+
+
 def _cores() -> tuple[int | None, int | None]:
     """A core for what is measured, another for the load; none if there is only one."""
     cores = sorted(os.sched_getaffinity(0))
@@ -138,8 +146,7 @@ async def run(plan: Plan, say: Callable[[str], None]) -> list[str]:
     begun = time.monotonic()
     load = Program("bench.load", core=other)
     relay = Program("bench.relay", "--model", f"ws://127.0.0.1:{load.port}/", core=measured)
-    dialogue = Path("dialogues/demo.yaml").resolve()
-    host = Host(folder, _CONFIG.format(port=load.port, dialogue=dialogue), measured)
+    host = Host(folder, _config(plan, load.port), measured)
     try:
         await host.start()
         bench = _Bench(plan, load, relay, host, say)

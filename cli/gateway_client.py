@@ -55,7 +55,7 @@ class GatewayClient:
         return record
 
     async def find(self, correlation_id: str) -> Json | None:
-        """The record of the call that ACS knows by `correlation_id`, or None while there is none."""
+        """The summary of the call that ACS knows by `correlation_id`, or None while there is none."""
         for call in await self.calls():
             if call.get("correlationId") == correlation_id:
                 return call
@@ -65,12 +65,15 @@ class GatewayClient:
         """The record again and again while it grows; never ends by itself."""
         call_id = ""
         while True:
+            record = None
             try:
-                record = await self.call(call_id) if call_id else await self.find(correlation_id)
+                if not call_id and (found := await self.find(correlation_id)):
+                    call_id = str(found["callId"])
+                if call_id:
+                    record = await self.call(call_id)
             except Unavailable:
-                record = None  # the function app is being restarted; the next look will tell
+                pass  # the function app is being restarted; the next look will tell
             if record is not None:
-                call_id = str(record["callId"])
                 yield record
             await asyncio.sleep(every_s)
 

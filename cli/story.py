@@ -1,15 +1,21 @@
 """Prints a call as it goes: what the phone reports, and what the record adds."""
 
 import asyncio
+import textwrap
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TextIO
 
 type Json = Mapping[str, Any]
 
 
+WIDTH = 110
+"""Characters of a line; longer texts go on below their beginning."""
+
+
 def line(seconds: float, what: str, text: str = "") -> str:
-    """One line of the story: time since dialling (s), what happened, and the detail."""
-    return f"{seconds:6.1f} s  {what:<13} {text}".rstrip()
+    """One entry of the story: time since dialling (s), what happened, and the detail."""
+    head = f"{seconds:6.1f} s  {what:<13} "
+    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head)) or head.rstrip()
 
 
 def _dialled(event: Json) -> str:
@@ -57,7 +63,7 @@ class Storyteller:
         self._out = out
         self._record = record
         self._started = asyncio.get_running_loop().time()
-        self._told = 0
+        self._told: set[tuple[str, str]] = set()
 
     def _say(self, text: str) -> None:
         self._out.write(text + "\n")
@@ -81,12 +87,14 @@ class Storyteller:
 
     def tell_transcript(self, record: Json) -> None:
         """Write the turns that were not written yet."""
-        turns = record.get("transcript", [])
         seconds = asyncio.get_running_loop().time() - self._started
-        for turn in turns[self._told :]:
+        for turn in record.get("transcript", []):
+            key = (turn["at"], turn["who"])
+            if key in self._told:
+                continue
+            self._told.add(key)
             if turn["who"] == "agent":
                 cut = " … (interrupted)" if turn.get("interrupted") else ""
                 self._say(line(seconds, "agent said", f"“{turn['text']}”{cut}"))
             else:
                 self._say(line(seconds, "agent heard", f"“{turn['text']}”"))
-        self._told = max(self._told, len(turns))

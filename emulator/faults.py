@@ -18,6 +18,7 @@ class Faults:
         media_refused: so many dials of the media WebSocket fail at the start.
         rest_status: for an operation (`answer`, `hangUp`, `transferToParticipant`, …) the statuses of its first requests,
             which then have no effect.
+        rest_delay_s: for an operation how long its first response is held back (s) after it has taken effect.
         failing_targets: addresses (`+1…`, `8:acs:…`) at which a transfer or an invitation fails.
         clock_skew_s: the signing clock is ahead by this much (s).
     """
@@ -29,5 +30,6 @@ class Faults:
     drop_callbacks: frozenset[str] = frozenset()
     media_refused: int = 0
     rest_status: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    rest_delay_s: Mapping[str, float] = field(default_factory=dict)
     failing_targets: frozenset[str] = frozenset()
     clock_skew_s: float = 0.0

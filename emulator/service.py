@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,6 +104,8 @@ class Emulator:
         self._session: aiohttp.ClientSession | None = None
         self._grid: EventGrid | None = None
         self._exchange: Exchange | None = None
+        self._signer: Signer | None = None
+        self._rest: RestApi | None = None
         self._port = 0
 
     async def __aenter__(self) -> Self:
@@ -147,6 +150,18 @@ class Emulator:
             raise RuntimeError("the emulator has not been started")
         return self._grid
 
+    @property
+    def signer(self) -> Signer:
+        """ACS's signing key, for tests that play ACS; known after `start`."""
+        if self._signer is None:
+            raise RuntimeError("the emulator has not been started")
+        return self._signer
+
+    @property
+    def operations(self) -> Counter[tuple[str, int]]:
+        """How often each REST operation was carried out or refused: `("answer", 200)`; repeats from memory do not count."""
+        return self._rest.operations if self._rest is not None else Counter()
+
     async def start(self) -> None:
         """Listen, then subscribe what the configuration names.
 
@@ -156,6 +171,7 @@ class Emulator:
         """
         config = self.config
         signer = await asyncio.to_thread(Signer, config.resource_id, config.issuer)
+        self._signer = signer
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             headers={"User-Agent": "patchcord-emulator"},
@@ -165,7 +181,8 @@ class Emulator:
         services = Services(self._session, signer, self.ticker, rng, config.resource_id)
         self._exchange = Exchange(services, self._grid, config.ring_timeout_s)
         app = web.Application(client_max_size=MAX_BODY)
-        RestApi(self._exchange, config.access_key, signer, lambda: self.endpoint).add_to(app.router)
+        self._rest = RestApi(self._exchange, config.access_key, signer, lambda: self.endpoint)
+        self._rest.add_to(app.router)
         ControlApi(self, config.control_key).add_to(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()

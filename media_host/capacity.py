@@ -1,5 +1,7 @@
-"""How many calls this host has, whether it takes more, and telling so: readiness for the platform, a heartbeat for the
-function app (design.md, decision 5)."""
+"""How many calls this host has, and whether it takes more.
+
+It tells the platform by its readiness, and the function app by a heartbeat (design.md, decision 5).
+"""
 
 import asyncio
 import logging

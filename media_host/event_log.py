@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from shared.calls.events import CallEvent, EventKind
+from shared.calls.events import CallEvent, EventKind, Json
 from shared.errors import PatchcordError
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class EventLog:
         *,
         id: str = "",
         at: float | None = None,
-        **data: str | float | bool | dict[str, str],
+        **data: Json,
     ) -> None:
         """Record what happened; returns at once. `id` makes it unique within the call (the first one wins)."""
         self._count += 1

@@ -12,6 +12,7 @@ import socket
 import ssl as tls
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import cast
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import PayloadTooBig, ProtocolError
@@ -108,7 +109,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the handshake (asyncio)."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # TCP and TLS transports are
+        transport = cast(asyncio.Transport, transport)  # TCP and TLS transports are; uvloop's do not say so
         self._transport = transport
         self._write = transport.write
         bound = self._limits.write_bound
@@ -446,7 +447,10 @@ class WebSocketConnection(asyncio.Protocol):
         if self._verdict is not None:
             code, reason = self._verdict
         elif protocol.close_sent is not None and isinstance(protocol.parser_exc, _REFUSALS):
-            code, reason = int(protocol.close_sent.code), protocol.close_sent.reason  # the library refused a frame
+            code, reason = (
+                int(protocol.close_sent.code),
+                protocol.close_sent.reason,
+            )  # the library refused a frame
         elif protocol.close_rcvd is not None:
             code, reason = int(protocol.close_rcvd.code), protocol.close_rcvd.reason
         on_close, self.on_close, self.on_text = self.on_close, _ignore_close, _ignore_text

@@ -25,7 +25,7 @@ from shared.calls.repository import Calls
 from shared.calls.routing import Config, load_config
 from shared.calls.sweeping import Sweeper
 from shared.errors import InvalidInput, NotFound, PatchcordError
-from shared.http import Reply, Request, answer, json_reply
+from shared.http import Reply, Request, answer, degraded, json_reply
 from shared.security.acs_signature import AcsSignature
 from shared.security.audiences import Audience
 from shared.security.jwks import http_fetch
@@ -239,7 +239,7 @@ class Application:
             await self.keys.signing_key(Audience.ACS_CALLBACK)
         except PatchcordError as error:
             logger.warning("health: %s", error.message)
-            return json_reply({"status": "degraded"}, 503)
+            return degraded()
         return json_reply({"status": "ok"})
 
 
@@ -266,6 +266,7 @@ class _Session:
 
 _lock = asyncio.Lock()
 _shared: list[Application] = []
+_closing: list[asyncio.Task[None]] = []
 
 
 async def shared_application() -> Application:
@@ -276,5 +277,15 @@ async def shared_application() -> Application:
     """
     async with _lock:
         if not _shared:
-            _shared.append(await Application.open())
+            application = await Application.open()
+            _shared.append(application)
+            _closing.append(asyncio.create_task(_close_at_the_end(application)))
         return _shared[0]
+
+
+async def _close_at_the_end(application: Application) -> None:
+    """A worker has no shutdown hook (functions.md 3.3), but the end of its loop cancels what still runs: this task."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await application.close()

@@ -73,6 +73,11 @@ def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | No
     return Reply(status, msgspec.json.encode(value), kind | dict(headers or {}))
 
 
+def degraded() -> Reply:
+    """What the health door says when anything is wrong, and no word more."""
+    return json_reply({"status": "degraded"}, 503)
+
+
 def error_reply(error: PatchcordError, request_id: str) -> Reply:
     """The envelope; `Retry-After` when waiting may help."""
     body = {"error": {"requestId": request_id, "code": error.code, "message": error.message}}

@@ -30,6 +30,7 @@ class Ringing:
         event: the last IncomingCall event, for delivering it again.
         faults: of this call.
         statuses: what is left of `Faults.rest_status`.
+        delays: what is left of `Faults.rest_delay_s`.
     """
 
     parties: Parties
@@ -42,6 +43,7 @@ class Ringing:
     call: Call | None = None
     over: bool = False
     statuses: dict[str, list[int]] = field(default_factory=dict)
+    delays: dict[str, float] = field(default_factory=dict)
     timer: asyncio.TimerHandle | None = None
 
 
@@ -77,7 +79,15 @@ class Exchange:
         """Make a call that does not ring yet; `ring` offers it to the app."""
         parties = Parties(caller, callee, new_server_call_id(), str(uuid.uuid4()))
         statuses = {operation: list(codes) for operation, codes in faults.rest_status.items()}
-        return Ringing(parties, handset, faults, display_name, custom_context, statuses=statuses)
+        return Ringing(
+            parties,
+            handset,
+            faults,
+            display_name,
+            custom_context,
+            statuses=statuses,
+            delays=dict(faults.rest_delay_s),
+        )
 
     def ring(self, ringing: Ringing) -> bool:
         """Offer the call to the app: a new context and one event for each subscription that wants it.

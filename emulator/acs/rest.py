@@ -1,8 +1,10 @@
 """Call Automation's REST interface: routes, exact success codes, error bodies, authentication (acs.md 1)."""
 
+import asyncio
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,6 +91,10 @@ class RestApi:
         access_key: the resource's key, base64.
         signer: for the JWKS.
         base: returns the emulator's own address.
+
+    Attributes:
+        operations: how often each operation was carried out or refused, by name and status; repeated requests that were
+            answered from memory are not counted.
     """
 
     def __init__(self, exchange: Exchange, access_key: str, signer: Signer, base: Callable[[], str]) -> None:
@@ -97,6 +103,7 @@ class RestApi:
         self._signer = signer
         self._base = base
         self._repeatability = Repeatability()
+        self.operations: Counter[tuple[str, int]] = Counter()
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes."""
@@ -125,12 +132,15 @@ class RestApi:
         async def guarded(request: web.Request) -> web.Response:
             try:
                 await self._authenticate(request)
+                about = await self._subject(request)
                 answer = await self._repeatability.once(
-                    request, lambda: self._run(operation, handler, request)
+                    request, lambda: self._run(operation, handler, request, about)
                 )
             except RestError as error:
                 log.info("%s: %s", operation, error)
                 return _error_answer(error)
+            if about is not None and (delay_s := about.delays.pop(operation, 0.0)):
+                await asyncio.sleep(delay_s)
             return answer
 
         return guarded
@@ -140,9 +150,17 @@ class RestApi:
         if not self._verifier.verify(request.method, request.raw_path, request.headers, body, time.time()):
             raise RestError(401, "7509", "HMAC authentication failed.")
 
-    async def _run(self, operation: str, handler: Handler, request: web.Request) -> web.Response:
-        self._exchange.fault(operation, await self._subject(request))
-        return await handler(request)
+    async def _run(
+        self, operation: str, handler: Handler, request: web.Request, about: Ringing | None
+    ) -> web.Response:
+        try:
+            self._exchange.fault(operation, about)
+            answer = await handler(request)
+        except RestError as error:
+            self.operations[operation, error.status] += 1
+            raise
+        self.operations[operation, answer.status] += 1
+        return answer
 
     async def _subject(self, request: web.Request) -> Ringing | None:
         """The call that a request is about, if there is one."""

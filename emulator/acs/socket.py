@@ -22,6 +22,8 @@ _WIRE_LOG.setLevel(logging.INFO)
 MAX_MESSAGE = 4 * 1024 * 1024
 MAX_UNSENT = 512 * 1024
 """Bytes that may wait for a slow peer; further frames are dropped and counted."""
+GOODBYE_S = 1.0
+"""How long a peer may take to answer a close frame (s)."""
 ABNORMAL = 1006
 
 type OnMessage = Callable[[bytes], None]
@@ -49,6 +51,7 @@ class MediaSocket(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._is_open = False
         self._lost = asyncio.Event()
+        self._last_call: asyncio.TimerHandle | None = None
 
     @property
     def is_open(self) -> bool:
@@ -104,6 +107,8 @@ class MediaSocket(asyncio.Protocol):
         if self._protocol.state is not State.CLOSED:
             self._protocol.receive_eof()
         self._lost.set()
+        if self._last_call is not None:
+            self._last_call.cancel()
         if not self._opened.done():
             self._opened.set_exception(error or ConnectionResetError("closed during the handshake"))
         if self._is_open:
@@ -140,8 +145,12 @@ class MediaSocket(asyncio.Protocol):
                 transport.write(data)
             elif transport.can_write_eof():
                 transport.write_eof()
-        if self._protocol.close_expected() and self._protocol.state is State.CLOSED:
-            transport.close()
+        if self._protocol.close_sent is None:
+            return
+        if self._last_call is None:
+            self._last_call = asyncio.get_running_loop().call_later(GOODBYE_S, transport.abort)
+        if self._protocol.close_rcvd is not None:
+            transport.close()  # both sides have said goodbye: there is nothing to wait for
 
     def send(self, message: bytes) -> None:
         """Send one text message; dropped and counted when too much is unsent, ignored when the connection is not open."""
@@ -154,18 +163,14 @@ class MediaSocket(asyncio.Protocol):
         self._protocol.send_text(message)
         transport.write(b"".join(self._protocol.data_to_send()))
 
-    async def close(self, code: int = 1000, timeout_s: float = 1.0) -> None:
-        """Close with a close frame; aborts when the peer does not answer it in time."""
+    async def close(self, code: int = 1000) -> None:
+        """Close with a close frame; a peer that does not answer it within 1 s is cut off."""
         if self._transport is None:
             return
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code)
             self._flush()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._lost.wait()
-        except TimeoutError:
-            self.abort()
+        await self._lost.wait()
 
     def abort(self) -> None:
         """Drop the TCP connection at once (the peer sees 1006)."""

@@ -84,10 +84,6 @@ class EventGrid:
         self.subscriptions = [item for item in self.subscriptions if item.name != subscription.name]
         self.subscriptions.append(subscription)
 
-    def wanted(self, event: Json) -> bool:
-        """Whether any subscription wants the event (Event Grid schema)."""
-        return any(item.wants(event) for item in self.subscriptions)
-
     def publish(
         self, event: Json, *, copies: int = 1, on_delivered: Callable[[Delivery], None] | None = None
     ) -> list[Delivery]:

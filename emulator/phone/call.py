@@ -273,7 +273,8 @@ class PhoneCall:
     def media_lost(self, reason: str) -> None:
         """See `Handset`."""
         self._media.set()
-        self._lost_at = time.monotonic()
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
         self._story.tell("media_lost", reason=reason)
 
     def redirected(self, to: str) -> None:

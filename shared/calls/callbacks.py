@@ -101,7 +101,7 @@ class Callbacks:
             raise TokenRejected("connection")
 
     async def _apply(self, record: CallRecord, callback: Callback) -> None:
-        event = to_event(callback)
+        event = to_event(callback, self.now())
         if not await self.calls.append(record.tenant, record.call_id, event):
             return
         logger.info("call %s: %s", record.call_id, callback.type)
@@ -125,14 +125,20 @@ class Callbacks:
         )
 
 
-def to_event(callback: Callback) -> CallEvent:
-    """The call event of a callback: ids and codes, never pressed keys; numbers masked."""
+def to_event(callback: Callback, seen_at: float) -> CallEvent:
+    """The call event of a callback: ids and codes, never pressed keys; numbers masked.
+
+    It happened at ACS's time, so that every order of arrival gives the same record; only the token's last minute counts
+    from `seen_at`, our time (Unix seconds).
+    """
     kind = KINDS.get(callback.type, EventKind.CALLBACK)
     data: dict[str, Json] = {"callConnectionId": callback.call_connection_id}
     if kind is EventKind.CALLBACK:
         data["type"] = callback.type
     if kind in _WITH_CODES:
         data |= {"code": callback.code, "subCode": callback.sub_code}
+    if kind is EventKind.DISCONNECTED:
+        data["seenAt"] = seen_at
     if kind is EventKind.ANSWER_FAILED:
         data["reason"] = "answer_failed"
     if kind in _WITH_DETAILS:

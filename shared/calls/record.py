@@ -92,7 +92,7 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
         answered_at=_at(known.first(EventKind.ANSWERED)),
         connected_at=_at(known.first(EventKind.CONNECTED)),
         ended_at=ended_at,
-        disconnected_at=_at(disconnected),
+        disconnected_at=_number(disconnected, "seenAt") or _at(disconnected),
         ended=ended,
         outcome=_outcome(known, ended),
         media=media,
@@ -195,12 +195,17 @@ def _media(known: _Events) -> Media:
     connected, closed = known.of(EventKind.MEDIA_CONNECTED), known.of(EventKind.MEDIA_CLOSED)
     lengths = [length for event in closed if (length := _number(event, "durationMs")) is not None]
     last = connected[-1] if connected else None
+    # A dead host says no goodbye: then its audio ended when we noticed.
+    ends = [*closed, *known.of(EventKind.MEDIA_LOST)]
+    ended_at = max((event.at for event in ends), default=None)
+    if last and ended_at is not None and ended_at < last.at:
+        ended_at = None  # there is audio again
     return Media(
         host_id=_text(last, "hostId"),
         connections=len(connected),
         connected_at=_at(last),
         started_at=connected[0].at if connected else None,
-        ended_at=closed[-1].at if closed else None,
+        ended_at=ended_at,
         duration_ms=sum(lengths) if lengths else None,
         lost=known.has(EventKind.MEDIA_LOST),
         closed=bool(last and closed and closed[-1].at >= last.at),
@@ -242,17 +247,17 @@ def _recording(known: _Events) -> dict[str, object] | None:
 def _latencies(known: _Events) -> dict[str, object]:
     """Milliseconds; a value is missing as long as one of its two ends is."""
     found: dict[str, object] = {}
-    received, answered = known.first(EventKind.RECEIVED), known.first(EventKind.ANSWERED)
+    received, media = known.first(EventKind.RECEIVED), known.first(EventKind.MEDIA_CONNECTED)
+    # The caller is through at the first sign of it: callbacks and audio often come before the REST response is read.
+    answered = known.first(EventKind.ANSWERED, EventKind.CONNECTED, EventKind.MEDIA_CONNECTED)
     if received and answered:
         # From the event's own time when it is plausible, else from when we saw it.
         begun = _number(received, "eventTime")
         start = begun if begun is not None and begun <= received.at else received.at
         found["eventToAnswerMs"] = round((answered.at - start) * 1000, 1)
-    media, first = known.first(EventKind.MEDIA_CONNECTED), known.first(EventKind.FIRST_AUDIO)
-    picked_up = answered or known.first(EventKind.CONNECTED)
-    after_ms = _number(first, "ms")
-    if media and picked_up and after_ms is not None:
-        found["answerToFirstAudioMs"] = round((media.at - picked_up.at) * 1000 + after_ms, 1)
+    after_ms = _number(known.first(EventKind.FIRST_AUDIO), "ms")
+    if media and answered and after_ms is not None:
+        found["answerToFirstAudioMs"] = round((media.at - answered.at) * 1000 + after_ms, 1)
     silences = [
         silence
         for event in known.of(EventKind.BARGE_IN)

@@ -53,6 +53,7 @@ class CallRecord:
     """A call, as far as is known. Times in Unix seconds, None as long as it has not happened.
 
     Attributes:
+        disconnected_at: when we heard that ACS has ended the call.
         released: ACS has nothing of this call any more; until then it counts against limits and is watched.
         settled: an outcome, a transfer or a hang-up is recorded, so lost media is no accident.
         recovering_at: when the last recovery of lost media began that no new media connection has followed.
@@ -106,7 +107,6 @@ class CallRecord:
             **self.to_summary(),
             "task": self.task,
             "inputVariables": dict(self.input_variables),
-            "correlationId": self.correlation_id,
             "serverCallId": self.server_call_id,
             "callConnectionId": self.call_connection_id,
             "requestId": self.request_id,
@@ -140,6 +140,7 @@ class CallRecord:
             "state": self.state.value,
             "from": self.caller,
             "to": self.callee,
+            "correlationId": self.correlation_id,
             "route": self.route,
             "agent": self.agent,
             "receivedAt": _time(self.received_at),

@@ -73,11 +73,12 @@ def parse_jwks(document: str) -> Mapping[str, RSAPublicKey]:
 
 def _rsa(entry: dict[str, object]) -> RSAPublicKey | None:
     """The public key of a JWK; None if it is none, or too short to trust."""
-    if entry.get("kty") != "RSA" or entry.get("alg", "RS256") != "RS256" or "d" in entry:
+    if entry.get("kty") != "RSA" or entry.get("alg", "RS256") != "RS256":
         return None
     try:
         key = RSAAlgorithm.from_jwk(dict(entry))
     except (jwt.PyJWTError, ValueError, TypeError, KeyError) as error:
         logger.warning("a key of the JWK set cannot be read: %s", type(error).__name__)
         return None
+    # A private key by mistake is no RSAPublicKey.
     return key if isinstance(key, RSAPublicKey) and key.key_size >= _MIN_BITS else None

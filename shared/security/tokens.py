@@ -98,13 +98,18 @@ class TokenVerifier:
     Args:
         keys: a ring of the public key document (the private one serves as well).
         now: Unix time (s).
-        leeway_s: seconds by which the clocks of the two processes may differ.
+        leeway_s: seconds by which our clock may be behind the minter's when a token expires: it is refused at
+            expiry + leeway, so a media token of 30 s at 31 s.
+        ahead_s: seconds by which the minter's clock may be ahead of ours: no reason to refuse a call.
     """
 
-    def __init__(self, keys: KeyRing, now: Callable[[], float], leeway_s: float = 2) -> None:
+    def __init__(
+        self, keys: KeyRing, now: Callable[[], float], leeway_s: float = 1, ahead_s: float = 30
+    ) -> None:
         self._keys = keys
         self._now = now
         self._leeway_s = leeway_s
+        self._ahead_s = ahead_s
 
     async def verify(self, token: str, audience: Audience, *, allow_expired: bool = False) -> Claims:
         """The claims of a token that is good at this door, now.
@@ -138,7 +143,7 @@ class TokenVerifier:
         except InvalidInput:
             raise TokenRejected("claims") from None
         now = self._now()
-        if now < issued_at - self._leeway_s:
+        if now < issued_at - self._ahead_s:
             raise TokenRejected("not-yet")
         if now >= expires_at + self._leeway_s and not allow_expired:
             raise TokenRejected("expired")

@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import itertools
+import json
 import wave
 
 import pytest
@@ -189,10 +191,9 @@ async def test_a_broken_media_connection_is_reported_and_dialled_again(app: App)
     call = await app.emulator.dial(script(WAIT))
     first = await app.connected()
     await app.until(lambda: len(app.kinds()) == 3)
-    started = asyncio.get_running_loop().time()
     first.abort()
-    failed = await app.callback("MediaStreamingFailed")
-    assert asyncio.get_running_loop().time() - started < 0.2 * patience(1)
+    async with asyncio.timeout(patience(1)):
+        failed = await app.callback("MediaStreamingFailed")
     assert failed["mediaStreamingUpdate"]["mediaStreamingStatusDetails"] == "streamConnectionInterrupted"
     await app.connection.start_media_streaming(operation_context="again")
     await app.until(lambda: app.kinds().count("MediaStreamingStarted") == 2)
@@ -201,7 +202,6 @@ async def test_a_broken_media_connection_is_reported_and_dialled_again(app: App)
     assert again["operationContext"] == "again"
     second = app.media[1]
     assert second.path == first.path
-    assert second.headers["Authorization"] != first.headers["Authorization"] or len(app.media) == 2
     await second.speak(sine(440, 200))
     await call.first("agent_audio")
     call.hang_up()
@@ -435,14 +435,11 @@ async def test_a_hang_up_that_the_script_does_not_expect_fails_it(app: App) -> N
 
 async def test_twenty_calls_at_once_each_hears_its_own(app: App) -> None:
     async def echo(media: Media) -> None:
-        sent = 0
-        while True:
-            await media.until(lambda media: len(media.messages) > sent, 30)
-            for message in media.messages[sent:]:
-                if message["kind"] == "AudioData":
-                    data = message["audioData"]["data"]
-                    await media.socket.send_str('{"kind":"audioData","audioData":{"data":"%s"}}' % data)
-            sent = len(media.messages)
+        for sent in itertools.count():
+            await media.until(lambda media, sent=sent: len(media.messages) > sent, 30)
+            if media.messages[sent]["kind"] == "AudioData":
+                audio = {"data": media.messages[sent]["audioData"]["data"]}
+                await media.socket.send_str(json.dumps({"kind": "audioData", "audioData": audio}))
 
     app.on_media = echo
     tones = [400 + 50 * number for number in range(20)]
@@ -498,7 +495,7 @@ async def test_different_seeds_give_different_orders() -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"host": "0.0.0.0"}, "host"),
+        ({"host": "192.0.2.1"}, "host"),
         ({"access_key": "not base64!"}, "access_key"),
         ({"control_key": "short"}, "control_key"),
         ({"resource_id": ""}, "resource_id"),
@@ -517,8 +514,29 @@ def test_keys_are_not_shown() -> None:
 
 
 def test_addresses_are_known_only_after_the_start() -> None:
-    with pytest.raises(RuntimeError):
-        _ = Emulator(emulator_config()).endpoint
+    emulator = Emulator(emulator_config())
+    for name in ("endpoint", "signer", "grid"):
+        with pytest.raises(RuntimeError):
+            getattr(emulator, name)
+
+
+async def test_nothing_secret_is_logged(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    app.refuse_media = True
+    call = await app.emulator.dial(script({"press": "4271"}, voip_headers={"pin": "hush"}))
+    await ended(call)
+    app.emulator.grid.subscriptions.append(
+        app.subscription(name="lost", endpoint="http://127.0.0.1:1/?code=hush")
+    )
+    await app.emulator.dial(script(WAIT))
+    await app.until(lambda: len(app.events) == 2)
+    await asyncio.sleep(0.05)
+    logged = "\n".join(
+        record.getMessage() for record in caplog.records if record.name.startswith(("emulator", "websockets"))
+    )
+    assert "lost" in logged  # something was logged at all
+    for secret in (ACCESS_KEY, CONTROL_KEY, "eyJ", "/media/", "4271", "hush", "code="):
+        assert secret not in logged
 
 
 async def test_a_wrong_script_is_not_dialled(app: App) -> None:

@@ -30,7 +30,7 @@ class Phone:
 @pytest.mark.parametrize("seed", range(60))
 def test_what_a_simulated_phone_heard(seed):
     """Random turns, gaps and jitter: the error is how wrong the path was guessed, and one late tick."""
-    dice = random.Random(seed)  # noqa: S311
+    dice = random.Random(seed)
     true_path, guess = dice.uniform(60, 250), 150.0
     ledger, phone = Ledger(guess), Phone(true_path)
     now, made = 0.0, {}

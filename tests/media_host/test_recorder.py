@@ -33,7 +33,7 @@ def read(path):
 
 async def until(condition):
     async with asyncio.timeout(patience(10)):
-        while not condition():  # noqa: ASYNC110  # what happens on the writer's thread sets no event of this loop
+        while not condition():  # what happens on the writer's thread sets no event of this loop
             await asyncio.sleep(0.005)
 
 

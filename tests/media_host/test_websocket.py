@@ -5,10 +5,10 @@ from dataclasses import replace
 from http import HTTPStatus
 
 import pytest
-from tests.support.peers import Listener, RawPeer, close_frame, frame, upgrade_request
-from tests.support.timing import patience
 
 from media_host.framing import SERVER_LIMITS, Limits
+from tests.support.peers import Listener, RawPeer, close_frame, frame, upgrade_request
+from tests.support.timing import patience
 
 LIMITS = Limits(max_message=2000, close_s=0.3)
 

@@ -5,13 +5,13 @@ import contextlib
 
 import pytest
 import websockets
-from tests.support.peers import Listener, close_frame, frame
-from tests.support.timing import patience
 from websockets.asyncio.server import serve
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
 from media_host.framing import Limits
 from media_host.websocket import connect
+from tests.support.peers import Listener, close_frame, frame
+from tests.support.timing import patience
 
 
 @pytest.fixture(params=[True, False], ids=["fast", "library"])

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import logging
 
@@ -280,18 +281,29 @@ class TestOpening:
         assert len(served) == 2
 
     async def test_one_application_per_process_and_a_failure_is_tried_again(self, monkeypatch):
-        opened = []
+        opened, closed = [], []
+
+        class Opened:
+            async def close(self):
+                closed.append(self)
 
         async def open_it():
             opened.append(1)
             if len(opened) == 1:
                 raise ConfigurationError("X", "y")
-            return "application"
+            return Opened()
 
         monkeypatch.setattr(Application, "open", open_it)
         monkeypatch.setattr(application, "_shared", [])
+        monkeypatch.setattr(application, "_closing", [])
         with pytest.raises(ConfigurationError):
             await application.shared_application()
-        assert await application.shared_application() == "application"
-        assert await application.shared_application() == "application"
+        first = await application.shared_application()
+        assert await application.shared_application() is first
         assert len(opened) == 2
+        # The end of the loop cancels what still runs.
+        [closing] = application._closing
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.gather(closing, return_exceptions=True)
+        assert closed == [first]

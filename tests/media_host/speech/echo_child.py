@@ -21,8 +21,6 @@ def build():
                 time.sleep(60)
             case "print":
                 print("noise on standard output", flush=True)
-            case "garbage":
-                os.write(int(str(request["fd"])), b"\xff" * 64)
             case "env":
                 return {"names": sorted(os.environ)}, b""
         return {"echo": request.get("text")}, payload[::-1]
@@ -31,5 +29,5 @@ def build():
 
 
 if __name__ == "__main__":
-    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the life of the process
+    sys.stderr = open(os.devnull, "w")
     serve(build)

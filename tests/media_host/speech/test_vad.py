@@ -150,8 +150,12 @@ class TestRealDetector:
     def test_no_speech_in(self, name, pcm, onsets):
         vad = VoiceActivity(RATE, pocketsphinx_detector())
         if pcm is None:
-            pair = numpy.frombuffer(tone(200, 0.1, 770), "<i2") + numpy.frombuffer(tone(200, 0.1, 1336), "<i2")
-            found = feed(vad, silence(400) + pair.tobytes()[:5760])  # the key is reported 120 ms into its tone
+            pair = numpy.frombuffer(tone(200, 0.1, 770), "<i2") + numpy.frombuffer(
+                tone(200, 0.1, 1336), "<i2"
+            )
+            found = feed(
+                vad, silence(400) + pair.tobytes()[:5760]
+            )  # the key is reported 120 ms into its tone
             vad.key_pressed()
             found = [item for item in found if isinstance(item[1], Utterance)]
             found += feed(vad, pair.tobytes()[5760:] + silence(1000))

@@ -116,10 +116,11 @@ async def test_a_callback_may_overtake_the_rest_response(world):
     assert (record.state, record.call_connection_id, record.answered_at) == ("connected", "cc-1", START)
 
 
-async def test_tokens_are_revoked_a_minute_after_the_end(world):
+@pytest.mark.parametrize("late_s", [0, 300, -300])
+async def test_tokens_are_revoked_a_minute_after_we_heard_of_the_end(world, late_s):
     record = await world.answered()
     token = await world.token(record.call_id)
-    end = [world.callback("CallDisconnected", "e1")]
+    end = [world.callback("CallDisconnected", "e1", after_s=-late_s)]
     assert await post(world, record, end, token=token) == 200
     world.clock.at += 60
     assert await post(world, record, end, token=token) == 200
@@ -225,7 +226,7 @@ async def test_failures_are_recorded_with_their_codes(world):
 
 def one(world, kind, **data):
     [callback] = parse_callbacks(json.dumps([world.callback(kind, "e1", **data)]).encode())
-    return to_event(callback)
+    return to_event(callback, START)
 
 
 @pytest.mark.parametrize(

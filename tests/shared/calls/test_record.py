@@ -252,9 +252,11 @@ def test_media_over_two_hosts():
     lost = fold(first)
     assert (lost.media.host_id, lost.media.lost, lost.recovering_at) == ("a", True, BEGIN + 5.1)
     assert lost.state is CallState.CONNECTED
+    assert lost.media.ended_at == BEGIN + 5
     back = fold([*first, event(K.MEDIA_CONNECTED, 6, hostId="b", resumed=True)])
     assert (back.media.host_id, back.media.connections, back.recovering_at) == ("b", 2, None)
     assert not back.media.closed
+    assert back.media.ended_at is None
     closed = fold(
         [
             *first,
@@ -288,6 +290,17 @@ def test_first_audio_counts_from_the_callback_when_the_response_was_lost():
         [event(K.CONNECTED, 1.0), event(K.MEDIA_CONNECTED, 1.1, hostId="a"), event(K.FIRST_AUDIO, 1.2, ms=50)]
     )
     assert record.latencies == {"answerToFirstAudioMs": 150.0}
+
+
+def test_audio_that_overtakes_the_rest_response_does_not_make_time_run_backwards():
+    events = [
+        RECEIVED,
+        event(K.MEDIA_CONNECTED, 0.3, hostId="a"),
+        event(K.FIRST_AUDIO, 0.31, ms=10),
+        event(K.CONNECTED, 0.32),
+        event(K.ANSWERED, 0.5),
+    ]
+    assert fold(events).latencies == {"eventToAnswerMs": 300.0, "answerToFirstAudioMs": 10.0}
 
 
 @pytest.mark.parametrize("bad", [None, 7, "text", ["x"], {"a": 1}, True])

@@ -88,6 +88,7 @@ async def refusal(signature, authorization):
         signed(exp=int(START) - 299),
         signed(nbf=int(START) + 300),
     ],
+    ids=lambda _: "signed",  # test names are printed: no tokens in them, and nothing random
 )
 async def test_acs_is_let_in(signature, authorization):
     assert await signature.verify(authorization) is None

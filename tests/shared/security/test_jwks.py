@@ -52,10 +52,15 @@ def test_a_key_is_found_by_its_name(changes):
         jwk(SHORT.public_key()),
         jwk(KEY),
     ],
-    ids=lambda entry: str(entry)[:60],
+    ids=lambda _: "entry",
 )
 def test_what_cannot_be_used_is_left_out(entry):
     assert dict(parse_jwks(jwks(entry))) == {}
+
+
+def test_keys_of_other_kinds_are_nothing_to_warn_of(caplog):
+    parse_jwks(jwks({"kty": "EC", "kid": "e", "crv": "P-256"}, {"kty": "OKP", "kid": "o"}))
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("document", ["", "[]", "{}", '{"keys": {}}', "x" * (LIMIT + 1)])

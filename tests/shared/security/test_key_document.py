@@ -180,6 +180,7 @@ OTHER = json.loads(serialise(DOCUMENT))["acs-callback"]["keys"][0]
         (jwk_with(nbf=1.5), "acs-media.keys[0].nbf"),
         (jwk_with(kid=OTHER["kid"]), "kid"),
     ],
+    ids=lambda value: value if len(value) < 32 else "document",
 )
 def test_a_wrong_document_names_the_place_and_shows_no_key(written, field):
     with pytest.raises(InvalidInput) as refused:

@@ -162,8 +162,9 @@ async def test_a_vault_that_does_not_answer():
             transport=vault.transport(TLS.client),
         )
         for attempt in (source.load(), source.save("x")):
-            with pytest.raises(KeysUnavailable, match="TimeoutError"):
-                await attempt
+            async with asyncio.timeout(patience(10)):
+                with pytest.raises(KeysUnavailable, match="TimeoutError"):
+                    await attempt
         await source.close()
 
 

@@ -127,9 +127,9 @@ async def test_credentials_of_another_environment_do_not_exist_here(store, clock
         await door.revoke_secret(credentials.api_id, "oldest")
 
 
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("known", ["wrong secret", "unknown id", "right"])
 @pytest.mark.parametrize("two_secrets", [True, False])
-async def test_the_same_is_done_for_an_unknown_id(door, store, monkeypatch, known, two_secrets):
+async def test_the_same_is_done_whatever_is_right(door, store, monkeypatch, known, two_secrets):
     credentials = await door.issue("acme")
     if two_secrets:
         await door.add_secret(credentials.api_id)
@@ -146,7 +146,10 @@ async def test_the_same_is_done_for_an_unknown_id(door, store, monkeypatch, know
 
     monkeypatch.setattr(tenants, "hmac", type("Hmac", (), {"compare_digest": staticmethod(compare)}))
     watched = TenantDoor(Watched(), "production", lambda: 0)
-    assert await refused(watched, credentials.api_id if known else GOOD_ID, GOOD_SECRET)
+    if known == "right":
+        assert await watched.authenticate(credentials.api_id, credentials.api_secret) == "acme"
+    else:
+        assert await refused(watched, GOOD_ID if known == "unknown id" else credentials.api_id, GOOD_SECRET)
     assert work == {"get": 1, "compare": 2}
 
 

@@ -70,8 +70,8 @@ async def test_another_library_reads_the_token_alike(minter, keys):
     [
         (MEDIA, None, 0, None),
         (MEDIA, None, 29, None),
-        (MEDIA, None, 31.9, None),  # within the leeway of 2 s between two machines' clocks
-        (MEDIA, None, 32, "expired"),
+        (MEDIA, None, 30.9, None),  # within the leeway of 1 s between two machines' clocks
+        (MEDIA, None, 31, "expired"),
         (MEDIA, None, 33, "expired"),
         (MEDIA, None, 86_400 * 365, "expired"),
         (MEDIA, 90, 89, None),
@@ -80,8 +80,8 @@ async def test_another_library_reads_the_token_alike(minter, keys):
         (CALLBACK, None, 10_803, "expired"),
         (TWILIO, None, 299, None),
         (TWILIO, None, 303, "expired"),
-        (MEDIA, None, -2, None),
-        (MEDIA, None, -3, "not-yet"),
+        (MEDIA, None, -30, None),
+        (MEDIA, None, -31, "not-yet"),
     ],
 )
 async def test_a_token_has_its_time(minter, verifier, clock, audience, lifetime_s, age, reason):
@@ -264,6 +264,7 @@ FORGED = {
     "plain base64 letters": (lambda f: f.token() + "+/", "malformed"),
     "percent signs": (lambda f: f.token().replace(".", "%2E"), "malformed"),
     "a part of impossible length": (lambda f: "A" + f.token(), "malformed"),
+    "3 KB of claims": (lambda f: f.token(claims={"x": "x" * 1500}), "malformed"),
     "100 KB of claims": (lambda f: f.token(claims={"x": "x" * 75_000}), "malformed"),
     "100 KB of dots": (lambda f: "." * 100_000, "malformed"),
     "header not JSON": (lambda f: forge(b"{", f.claims, f.key.private.sign), "malformed"),
@@ -361,7 +362,9 @@ async def test_the_same_bytes_spelled_differently_are_refused(forger, verifier):
     ]
     assert len(same) == 15
     for other in others:
-        assert await refusal(verifier, other) in ("malformed", "signature")
+        assert await refusal(verifier, other) in (
+            ("malformed",) if other in same else ("malformed", "signature")
+        )
 
 
 async def test_no_keys_is_a_passing_fault_and_no_refusal(keys, minter, verifier):

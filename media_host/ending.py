@@ -1,0 +1,243 @@
+"""How a call ends: what is still said, what is recorded, and what ACS is asked to do; never with silence."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from media_host.agents.base import Codec, Ended, Heard, TransferType
+from media_host.event_log import EventLog
+from media_host.lines.acs import AcsLine
+from media_host.playout import Playout
+from shared.calls.events import EventKind, Json
+from shared.calls.record import CallRecord
+from shared.calls.routing import AgentConfig
+from shared.errors import CallGone, PatchcordError
+from shared.settings import E164
+
+if TYPE_CHECKING:
+    from media_host.session import Services
+
+log = logging.getLogger(__name__)
+
+CLOSE_S = 2.0
+"""How long an agent may take to close (s)."""
+
+PLAY_OUT_S = 35.0
+"""The longest farewell that is played to its end (s): playout's bound and a little."""
+
+STORE_S = 3.0
+"""How long the caller's line waits for the store before the call is ended all the same (s)."""
+
+TRANSFER_S = 60.0
+TRANSFER_POLL_S = 0.5
+HANG_UP_TRIES_S = (0.3, 1.0)
+
+FALLBACK = "fallback"
+
+
+class EndKind(StrEnum):
+    """Who or what ends a conversation."""
+
+    LINE = "line"
+    AGENT = "agent"
+    FAULT = "fault"
+    LIMIT = "limit"
+    DRAIN = "drain"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a conversation ends.
+
+    Attributes:
+        kind: by whom.
+        reason: machine name for the record.
+        ended: the agent's own last word.
+        message: for people, of a fault.
+    """
+
+    kind: EndKind
+    reason: str
+    ended: Ended | None = None
+    message: str = ""
+
+
+class Ending:
+    """The last steps of one session."""
+
+    def __init__(
+        self,
+        services: "Services",
+        record: CallRecord,
+        config: AgentConfig,
+        connection_id: str,
+        *,
+        line: AcsLine,
+        playout: Playout,
+        log: EventLog,
+        gone: asyncio.Event,
+        codec: Codec,
+    ) -> None:
+        self._services = services
+        self._record = record
+        self._config = config
+        self._connection_id = connection_id
+        self._line = line
+        self._playout = playout
+        self._log = log
+        self._gone = gone
+        self._codec = codec
+
+    async def run(self, end: End, *, flush: Callable[[], list[Heard]]) -> None:
+        """Do what `end` asks for; the line may be closed at any moment of it."""
+        match end.kind:
+            case EndKind.LINE:
+                return  # ACS reports what became of the call; the function app acts on it
+            case EndKind.AGENT if end.ended is not None:
+                await self._play_out()
+                await self._agent_done(end.ended)
+            case EndKind.LIMIT:
+                flush()
+                await self._stop("time_limit", "max_duration", TransferType.SYSTEM)
+            case EndKind.DRAIN:
+                flush()
+                await self._stop("closing", "drain_deadline", TransferType.SYSTEM, close_code=1001)
+            case _:
+                self._log.note(EventKind.FAULT, code=end.reason, message=end.message)
+                flush()
+                await self._failed(end.reason)
+
+    async def _agent_done(self, ended: Ended) -> None:
+        reference: dict[str, Json] = {**ended.reference}
+        transfer: dict[str, Json] = {**ended.transfer}
+        self._log.note(
+            EventKind.OUTCOME,
+            id="outcome",
+            transferType=ended.outcome.value,
+            reason=ended.reason,
+            task=ended.task,
+            referenceVariables=reference,
+            transferVariables=transfer,
+        )
+        if not ended.target:
+            await self._hang_up("agent", "agent_done")
+            return
+        variables = {"transferType": ended.outcome.value, **ended.transfer}
+        if not await self._transfer(ended.target, variables):
+            await self._say("transfer_failed")
+            await self._hang_up("system", "transfer_failed")
+
+    async def _failed(self, reason: str) -> None:
+        """The agent is no use any more: apologise, then a person if one is configured."""
+        to_person = FALLBACK in self._config.transfers
+        outcome = TransferType.AGENT if to_person else TransferType.SYSTEM
+        self._note_outcome(outcome, reason)
+        await self._say("sorry_transfer" if to_person else "sorry")
+        if to_person:
+            if await self._transfer(FALLBACK, {"transferType": outcome.value}):
+                return
+            await self._say("transfer_failed")
+        await self._hang_up("system", reason)
+
+    async def _stop(self, notice: str, reason: str, outcome: TransferType, *, close_code: int = 1000) -> None:
+        self._note_outcome(outcome, reason)
+        await self._say(notice)
+        await self._hang_up("system", reason, close_code=close_code)
+
+    def _note_outcome(self, outcome: TransferType, reason: str) -> None:
+        nothing: dict[str, Json] = {}
+        self._log.note(
+            EventKind.OUTCOME,
+            id="outcome",
+            transferType=outcome.value,
+            reason=reason,
+            task=self._record.task,
+            referenceVariables=nothing,
+            transferVariables=nothing,
+        )
+
+    async def _say(self, notice: str) -> None:
+        for piece in self._services.notices.pieces(notice, self._codec):
+            self._playout.push(f"notice {notice}", piece)
+        self._playout.end(f"notice {notice}")
+        await self._play_out()
+
+    async def _play_out(self) -> None:
+        """Until the caller has heard everything, or is gone."""
+        try:
+            async with asyncio.timeout(PLAY_OUT_S):
+                while not self._gone.is_set() and (left := self._playout.left_ms) > 0:
+                    await self._gone_within(left / 1000)
+        except TimeoutError:
+            log.warning("call %s: the farewell was cut", self._record.call_id)
+
+    async def _gone_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._gone.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _hang_up(self, by: str, reason: str, *, close_code: int = 1000) -> None:
+        """For everyone; recorded first, so that the callback of its end finds the reason."""
+        self._log.note(EventKind.HANG_UP, id="hang_up", by=by, reason=reason)
+        await self._log.flush(STORE_S)
+        for pause in (*HANG_UP_TRIES_S, 0.0):
+            try:
+                await self._services.control.hang_up(self._connection_id)
+                break
+            except CallGone:
+                break
+            except PatchcordError as error:
+                log.error("call %s: not hung up: %s", self._record.call_id, error)
+                if not pause:
+                    self._log.note(EventKind.FAULT, code="hang_up_failed", message=error.message)
+                await asyncio.sleep(pause)
+        if close_code == 1000:
+            await self._gone_within(CLOSE_S)
+        self._line.close(close_code)
+
+    async def _transfer(self, name: str, variables: dict[str, str]) -> bool:
+        """Whether the caller has left for `name`."""
+        target = self._config.transfers.get(name)
+        if target is None:
+            self._log.note(EventKind.FAULT, code="unknown_transfer", message=f"no transfer named {name!r}")
+            return False
+        self._log.note(EventKind.TRANSFER, target=name)
+        await self._log.flush(STORE_S)
+        callee = self._record.callee
+        try:
+            await self._services.control.transfer(
+                self._connection_id,
+                target,
+                variables if target.startswith("8:") else None,
+                caller_id=callee if E164.fullmatch(callee) else "",
+            )
+        except CallGone:
+            return True
+        except PatchcordError as error:
+            self._log.note(EventKind.FAULT, code="transfer_refused", message=error.message)
+            return False
+        return await self._left()
+
+    async def _left(self) -> bool:
+        """ACS closes our line when the transfer is through; a failure is reported to the function app, which records it."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + TRANSFER_S
+        while loop.time() < until:
+            if await self._gone_within(TRANSFER_POLL_S):
+                return True
+            try:
+                kinds = {event.kind for event in await self._services.calls.events(self._record.call_id)}
+            except PatchcordError as error:
+                log.warning("call %s: %s", self._record.call_id, error)
+                continue
+            if EventKind.TRANSFER_ACCEPTED in kinds:
+                return True
+            if EventKind.TRANSFER_FAILED in kinds:
+                return False
+        return False

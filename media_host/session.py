@@ -1,0 +1,413 @@
+"""One call: line and agent joined, and everything between them that is neither's: playout, barge-in, keys, recording, tools.
+
+The session ends for one reason, the first that comes (`End`); `ending.Ending` then does what that reason asks for.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from media_host.agents.base import (
+    AgentEvent,
+    AgentStart,
+    Codec,
+    Ended,
+    Fault,
+    Heard,
+    SpeechStarted,
+    ToolCall,
+    Transcript,
+    TurnEnded,
+    VoiceAgent,
+)
+from media_host.audio import ACS_CODECS
+from media_host.ending import CLOSE_S, End, Ending, EndKind
+from media_host.event_log import EventLog
+from media_host.lines.acs import AcsLine
+from media_host.notices import Notices
+from media_host.playout import Playout, Ticker, clock_ms
+from media_host.recorder import Recorder
+from media_host.tools import ToolBox
+from media_host.transcript import TranscriptLog
+from media_host.websocket import WebSocketConnection
+from shared.calls.control import CallControl
+from shared.calls.events import EventKind
+from shared.calls.record import CallRecord
+from shared.calls.repository import Calls
+from shared.calls.routing import AgentConfig, Config
+from shared.errors import PatchcordError
+
+log = logging.getLogger(__name__)
+
+MAX_TOOLS = 8
+"""Tools of one call that may run at the same time."""
+
+KEYS_TOGETHER_S = 1.0
+LAST_EVENTS_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What all calls of a process share.
+
+    Attributes:
+        host_id: this process.
+        config: patchcord.yaml.
+        calls: the store.
+        control: ACS.
+        make_agent: a fresh agent of a configuration.
+        make_recorder: a recorder for (call id, format), or None when nothing is recorded.
+        tools: what agents may call.
+        notices: what the host says itself.
+        ticker: playout's clock.
+        now: Unix seconds.
+        max_call_s: a call is ended after this long (s).
+        agent_start_s: how long an agent may take to start (s): the caller hears nothing until then.
+    """
+
+    host_id: str
+    config: Config
+    calls: Calls
+    control: CallControl
+    make_agent: Callable[[AgentConfig], VoiceAgent]
+    make_recorder: Callable[[str, Codec], Recorder | None]
+    tools: ToolBox
+    notices: Notices
+    ticker: Ticker
+    now: Callable[[], float]
+    max_call_s: float
+    agent_start_s: float = 2.5
+
+
+class Session:
+    """One connection of one call. It is the agent's host (`agents.base.AgentHost`).
+
+    Args:
+        services: what calls share.
+        record: the call as it stood when the line connected.
+        connection_id: ACS's id of the call.
+        resumed: the call was talking before, over another connection.
+    """
+
+    def __init__(
+        self, services: Services, record: CallRecord, connection_id: str, *, resumed: bool = False
+    ) -> None:
+        self.call_id = record.call_id
+        self.gone = asyncio.Event()
+        self._services = services
+        self._record = record
+        self._connection_id = connection_id
+        self._resumed = resumed
+        config = services.config.agents[record.agent]
+        self._config = config
+        self._codec = ACS_CODECS[config.audio]
+        self._end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self._began_ms = clock_ms()
+        self._gone_ms: float | None = None
+        name = f"{services.host_id}-{secrets.token_hex(4)}"
+        self._log = EventLog(
+            lambda event: services.calls.append(record.tenant, record.call_id, event), services.now, name
+        )
+        self._transcript = TranscriptLog(self._log, services.now)
+        self._recorder = services.make_recorder(record.call_id, self._codec) if config.recording else None
+        self._agent: VoiceAgent | None = None
+        self._turn = ""
+        self._spoken = False
+        self._keys = 0
+        self._keys_timer: asyncio.TimerHandle | None = None
+        self._tools: set[asyncio.Task[None]] = set()
+        self.line = AcsLine(
+            self._codec,
+            on_audio=self._caller_recorded,
+            on_key=self._key,
+            on_fault=lambda reason: self.end(End(EndKind.FAULT, reason)),
+            name=record.call_id,
+        )
+        self.playout = Playout(
+            self._codec,
+            self.line.send_audio,
+            clock_ms,
+            ticker=services.ticker,
+            recorder_tap=None if self._recorder is None else self._agent_recorded,
+            on_played=self._played,
+        )
+
+    # --- the line --------------------------------------------------------------------------------------------
+
+    def attach(self, connection: WebSocketConnection) -> None:
+        """Use `connection`, before it is accepted."""
+        self.line.attach(connection)
+
+    def on_text(self, frame: bytes) -> None:
+        """A frame of the line. A fault of ours or of the agent's ends the conversation, not the line: the caller must be told."""
+        try:
+            self.line.on_text(frame)
+        except Exception:  # whatever it is, the caller gets an apology and not silence
+            log.exception("call %s: the caller's audio met a fault", self.call_id)
+            self._deafen()
+            self.end(End(EndKind.FAULT, "agent_crashed"))
+
+    def on_close(self, code: int, reason: str) -> None:
+        """The line is closed: the caller has hung up, or ACS has lost us."""
+        self._gone_ms = clock_ms()
+        self.gone.set()
+        self.end(End(EndKind.LINE, "line_closed"))
+
+    def _caller_recorded(self, data: bytes) -> None:
+        if self._recorder is not None:
+            self._recorder.caller(clock_ms() - self._began_ms, data)
+
+    def _agent_recorded(self, at_ms: float, data: bytes) -> None:
+        if self._recorder is not None:
+            self._recorder.agent(at_ms - self._began_ms, data)
+
+    def _listen(self, agent: VoiceAgent) -> None:
+        """From now on the caller's audio goes to the agent, by the shortest way there is."""
+        if self._recorder is None:
+            self.line.on_audio = agent.send_audio
+            return
+        record, send, began = self._recorder.caller, agent.send_audio, self._began_ms
+
+        def both(data: bytes) -> None:
+            record(clock_ms() - began, data)
+            send(data)
+
+        self.line.on_audio = both
+
+    def _deafen(self) -> None:
+        """The agent hears no more; the recording does."""
+        self.line.on_audio = self._caller_recorded
+
+    def _key(self, key: str) -> None:
+        """Counted for the record in bundles; the key itself goes to the agent and nowhere else."""
+        self._keys += 1
+        if self._keys_timer is None:
+            self._keys_timer = asyncio.get_running_loop().call_later(KEYS_TOGETHER_S, self._note_keys)
+        if self._agent is not None and not self._end.done():
+            self._agent.send_key(key)
+
+    def _note_keys(self) -> None:
+        if self._keys_timer is not None:
+            self._keys_timer.cancel()
+            self._keys_timer = None
+        if self._keys:
+            self._log.note(EventKind.KEYS, count=self._keys)
+            self._keys = 0
+
+    # --- the agent's host ------------------------------------------------------------------------------------
+
+    def audio(self, turn: str, data: bytes) -> None:
+        """The agent speaks."""
+        if turn != self._turn:
+            if self._end.done():
+                return
+            self._turn = turn
+            self._transcript.began(turn, self.playout.lead_ms)
+            if not self._spoken:
+                self._spoken = True
+                self._log.note(EventKind.FIRST_AUDIO, ms=round(clock_ms() - self._began_ms, 1))
+        self.playout.push(turn, data)
+
+    def event(self, event: AgentEvent) -> None:
+        """The agent reports."""
+        if self._end.done():
+            return
+        match event:
+            case SpeechStarted(ago_ms=ago_ms):
+                self._barge_in(ago_ms)
+            case Transcript():
+                self._transcript.said(event)
+            case TurnEnded(turn=turn):
+                self.playout.end(turn)
+            case ToolCall():
+                self._run_tool(event)
+            case Ended():
+                self.end(End(EndKind.AGENT, event.reason, event))
+            case Fault(code=code, message=message, fatal=fatal):
+                log.warning("call %s: agent: %s: %s", self.call_id, code, message)
+                if fatal:
+                    self.end(End(EndKind.FAULT, code, message=message))
+                else:
+                    self._log.note(EventKind.FAULT, code=code, message=message)
+            case _:
+                pass  # turns that begin and silence that begins need nothing of us
+
+    def interrupt(self) -> Sequence[Heard]:
+        """The agent wants to be silent at once (a key, a new prompt)."""
+        return self._flush()
+
+    def _barge_in(self, ago_ms: int) -> None:
+        """The caller talks over the agent: silence first, then everybody is told (realtime.md section 6)."""
+        if self.playout.idle:
+            return
+        began = clock_ms()
+        heard = self._flush()
+        if self._agent is not None:
+            self._agent.flushed(heard)
+        self._log.note(
+            EventKind.BARGE_IN,
+            heardMs=heard[-1].heard_ms if heard else 0,
+            silenceMs=round(ago_ms + clock_ms() - began, 1),
+        )
+
+    def _flush(self) -> list[Heard]:
+        if self.playout.idle:
+            return []
+        self.line.stop_audio()
+        heard = self.playout.flush()
+        self._turn = ""
+        if self._recorder is not None:
+            self._recorder.cut(clock_ms() - self._began_ms)
+        for item in heard:
+            self._transcript.heard(item, interrupted=item.heard_ms < item.made_ms)
+        return heard
+
+    def _played(self, heard: Heard) -> None:
+        self._transcript.heard(heard, interrupted=False)
+        if self._agent is not None and not self._end.done():
+            self._agent.played(heard.turn)
+
+    def _run_tool(self, call: ToolCall) -> None:
+        if len(self._tools) >= MAX_TOOLS:
+            self.end(End(EndKind.FAULT, "too_many_tools"))
+            return
+        task = asyncio.create_task(self._answer_tool(call), name=f"tool {call.name}")
+        self._tools.add(task)
+        task.add_done_callback(self._tools.discard)
+
+    async def _answer_tool(self, call: ToolCall) -> None:
+        began = clock_ms()
+        result = await self._services.tools.run(call.name, call.arguments)
+        self._log.note(
+            EventKind.TOOL, name=call.name, ms=round(clock_ms() - began, 1), ok="error" not in result
+        )
+        if self._agent is None or self._end.done():
+            return
+        try:
+            await self._agent.tool_result(call.id, result)
+        except Exception:  # an agent that cannot take its result has failed; the caller is told
+            log.exception("call %s: the agent did not take a tool's result", self.call_id)
+            self.end(End(EndKind.FAULT, "agent_crashed"))
+
+    # --- life ------------------------------------------------------------------------------------------------
+
+    def end(self, end: End) -> None:
+        """End the conversation; the first reason counts."""
+        if not self._end.done():
+            log.info("call %s: ends: %s (%s)", self.call_id, end.reason, end.kind)
+            self._deafen()
+            self._turn = "\0"  # no turn has this name, so audio() looks at `_end` again
+            self._end.set_result(end)
+
+    async def run(self) -> None:
+        """The whole call, to its last event; returns when nothing of it is left."""
+        services, record = self._services, self._record
+        self._log.note(
+            EventKind.MEDIA_CONNECTED,
+            hostId=services.host_id,
+            callConnectionId=self._connection_id,
+            audioFormat=self._config.audio,
+            resumed=self._resumed,
+        )
+        limit = End(EndKind.LIMIT, "max_duration")
+        timer = asyncio.get_running_loop().call_later(services.max_call_s, self.end, limit)
+        reason = "internal"
+        try:
+            await self._start_agent()
+            end = await self._end
+            reason = end.reason
+            await Ending(
+                services,
+                record,
+                self._config,
+                self._connection_id,
+                line=self.line,
+                playout=self.playout,
+                log=self._log,
+                gone=self.gone,
+                codec=self._codec,
+            ).run(end, flush=self._flush)
+        except PatchcordError as error:
+            log.error("call %s: %s", self.call_id, error)
+        finally:
+            timer.cancel()
+            await self._close(reason)
+
+    async def _start_agent(self) -> None:
+        began = clock_ms()
+        starting: asyncio.Task[None] | None = None
+        code, message = "agent_timeout", f"not started within {self._services.agent_start_s:g} s"
+        try:
+            agent = self._agent = self._services.make_agent(self._config)
+            self._listen(agent)
+            starting = asyncio.create_task(agent.start(self._agent_start(), self), name="agent start")
+            first: set[asyncio.Future[Any]] = {starting, self._end}
+            await asyncio.wait(
+                first,
+                timeout=self._services.agent_start_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if starting.done():
+                starting.result()
+                self._log.note(
+                    EventKind.AGENT_READY, agent=self._record.agent, ms=round(clock_ms() - began, 1)
+                )
+                return
+        except PatchcordError as error:
+            code, message = "agent_unavailable", error.message
+        except Exception as error:  # an agent's mistake must not become a caller's silence
+            log.exception("call %s: the agent cannot be started", self.call_id)
+            code, message = "agent_crashed", type(error).__name__
+        finally:
+            if starting is not None and not starting.done():
+                starting.cancel()
+                await asyncio.wait({starting}, timeout=CLOSE_S)
+        self.end(End(EndKind.FAULT, code, message=message))
+
+    def _agent_start(self) -> AgentStart:
+        record = self._record
+        return AgentStart(
+            record.call_id,
+            self._codec,
+            record.task,
+            record.input_variables,
+            self._services.tools.specs,
+            self._resumed,
+        )
+
+    async def _close(self, reason: str) -> None:
+        """Give back everything; each part has its own bound."""
+        for task in self._tools:
+            task.cancel()
+        if self._agent is not None:
+            try:
+                await asyncio.wait_for(self._agent.close(), CLOSE_S)
+            except Exception:  # a time-out, or the agent's mistake: the call is over either way
+                log.exception("call %s: the agent did not close", self.call_id)
+        await asyncio.gather(*self._tools, return_exceptions=True)
+        self.line.close()
+        self.playout.close()
+        duration_ms = (clock_ms() if self._gone_ms is None else self._gone_ms) - self._began_ms
+        self._note_keys()
+        self._transcript.close()
+        if self._recorder is not None:
+            file, ms = await self._recorder.close(duration_ms)
+            self._log.note(EventKind.RECORDING, file=file, ms=ms)
+            if self._recorder.failed:
+                self._log.note(EventKind.FAULT, code="recording_failed", message=self._recorder.failed)
+        if self.playout.dropped_ms or self.line.dropped:
+            self._log.note(
+                EventKind.FAULT,
+                code="audio_dropped",
+                message=f"{self.playout.dropped_ms:.0f} ms by the agent, {self.line.dropped} frames by the line",
+            )
+        self._log.note(
+            EventKind.MEDIA_CLOSED,
+            hostId=self._services.host_id,
+            reason=reason,
+            durationMs=round(duration_ms, 1),
+        )
+        await self._log.close(LAST_EVENTS_S)
