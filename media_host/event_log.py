@@ -37,7 +37,11 @@ class EventLog:
         self._name = name
         self._count = 0
         self._queue: asyncio.Queue[CallEvent] = asyncio.Queue(BOUND)
-        self._task = asyncio.create_task(self._run(), name=f"events {name}")
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write; what was noted before waits until then."""
+        self._task = asyncio.create_task(self._run(), name=f"events {self._name}")
 
     def note(
         self,
@@ -67,10 +71,15 @@ class EventLog:
         return True
 
     async def close(self, within_s: float) -> None:
-        """Write what is left, then end the task."""
-        await self.flush(within_s)
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        """Write what is left, then end the task, also when this is cancelled."""
+        task = self._task
+        if task is None:
+            return
+        try:
+            await self.flush(within_s)
+        finally:
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
         self.dropped += self._queue.qsize()
         if self.dropped:
             log.error("%s: %d events were not stored", self._name, self.dropped)

@@ -98,6 +98,10 @@ class MediaServer:
         """Stop listening and end everything that is left."""
         if self._server is not None:
             self._server.close()
+        for session in list(self.sessions.values()):
+            session.end(End(EndKind.LINE, "host_closed"))
+        if self._calls:
+            await asyncio.wait(self._calls.values(), timeout=LAST_WORDS_S)
         tasks = [*self._checks, *self._calls.values()]
         for task in tasks:
             task.cancel()
@@ -112,7 +116,7 @@ class MediaServer:
     def _connection(self) -> WebSocketConnection:
         connection = serve_protocol(self._request, limits=self._limits, fast=self._fast)
         if len(self._strangers) >= MAX_STRANGERS:
-            asyncio.get_running_loop().call_soon(connection.abort)
+            connection.abort()
             self._count("strangers")
         self._strangers.add(connection)
         connection.on_lost = lambda: self._strangers.discard(connection)

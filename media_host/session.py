@@ -305,6 +305,7 @@ class Session:
     async def run(self) -> None:
         """The whole call, to its last event; returns when nothing of it is left."""
         services, record = self._services, self._record
+        self._log.start()
         self._log.note(
             EventKind.MEDIA_CONNECTED,
             hostId=services.host_id,
@@ -334,7 +335,10 @@ class Session:
             log.error("call %s: %s", self.call_id, error)
         finally:
             timer.cancel()
-            await self._close(reason)
+            try:
+                await self._close(reason)
+            finally:
+                await self._log.close(LAST_EVENTS_S)
 
     async def _start_agent(self) -> None:
         began = clock_ms()
@@ -410,4 +414,3 @@ class Session:
             reason=reason,
             durationMs=round(duration_ms, 1),
         )
-        await self._log.close(LAST_EVENTS_S)

@@ -85,6 +85,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._write: Callable[[bytes], None]
         self._open = False  # messages may flow
+        self._made = False  # there is a transport
         self._muted = False  # we have closed: nothing more is delivered
         self._was_open = False  # the handshake was completed
         self._told = False  # on_close has been called
@@ -112,6 +113,10 @@ class WebSocketConnection(asyncio.Protocol):
         transport = cast(asyncio.Transport, transport)  # TCP and TLS transports are; uvloop's do not say so
         self._transport = transport
         self._write = transport.write
+        self._made = True
+        if self._muted:
+            transport.abort()
+            return
         bound = self._limits.write_bound
         transport.set_write_buffer_limits(high=bound, low=max(0, bound - 16_384))
         raw = transport.get_extra_info("socket")
@@ -432,7 +437,8 @@ class WebSocketConnection(asyncio.Protocol):
         """Cut the TCP connection without a farewell; `on_close` follows with 1006."""
         self._open = False
         self._muted = True
-        self._transport.abort()
+        if self._made:
+            self._transport.abort()
 
     async def wait_closed(self) -> None:
         """Return when the TCP connection is gone."""

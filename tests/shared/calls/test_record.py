@@ -313,5 +313,6 @@ def test_data_of_a_wrong_shape_breaks_nothing(bad):
 def test_a_summary_has_no_transcript():
     shown = fold(CALL).to_summary()
     assert shown["endedReason"] == "agent_done"
+    assert shown["correlationId"] == "corr"
     assert "transcript" not in shown
     assert fold([]).to_summary()["endedReason"] is None

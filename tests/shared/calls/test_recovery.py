@@ -138,7 +138,7 @@ async def test_many_reports_of_one_loss_are_one_recovery(world, pauses):
     record = await world.talking("host-a")
     await world.host("host-b")
     reports = [
-        report(world, record, name, f"x{i}", after_s=0.9)
+        report(world, record, name, f"x{i}{name}", after_s=0.9)
         for i in range(4)
         for name in ("MediaStreamingFailed", "MediaStreamingStopped")
     ]
@@ -240,3 +240,18 @@ async def test_reports_about_unknown_calls_are_ignored(world):
     await recovery.reported("default", "c-unknown", reason="x", at=START, failed=True)
     record = await world.answered()
     assert not await recovery.is_alive(type(record)())
+
+
+async def test_an_old_failure_that_is_reported_during_the_recovery_does_not_end_it(world, pauses):
+    record = await world.talking("host-a")
+    await world.host("host-b")
+
+    async def old_failure_then_back():
+        assert await report(world, record, ident="f0", after_s=0.9) == 200
+        assert "terminate" not in asked(world)
+        await world.event(record, "media-2", K.MEDIA_CONNECTED, 1.2, hostId="host-b")
+
+    pauses.then = old_failure_then_back
+    world.clock.at = START + 1
+    await report(world, record)
+    assert asked(world) == ["startMediaStreaming"]
