@@ -151,6 +151,7 @@ class Generator:
             "left_open": len(left),
             "frames": counts if order.audio is None else {"sent_up": counts["sent_up"], "heard": heard},
             "unknown": gauge.unknown,
+            "gaps": _gaps(callers, models),
             "up": summary(gauge.up),
             "down": summary(gauge.down),
             "cpu_s": round(end[0].cpu - start[0].cpu, 3),
@@ -172,6 +173,17 @@ def _sample(pid: int) -> tuple[Usage, float]:
         except OSError:
             continue  # it has just ended
     return usage(pid), below
+
+
+def _gaps(callers: list[Caller], models: list[Model]) -> list[str]:
+    """Where frames are missing, in words, for whoever looks for the reason."""
+    found = [
+        f"{way} {ear.speaker}: {count} from {first}"
+        for way, ears in (("up", [m.ear for m in models]), ("down", [c.ear for c in callers]))
+        for ear in ears
+        for first, count in ear.gaps
+    ]
+    return found[:20]
 
 
 def _count(callers: list[Caller], models: list[Model]) -> dict[str, int]:

@@ -39,6 +39,7 @@ class Ear:
         disordered: numbers that came twice or too late.
         damaged: frames that are not what was sent.
         crossed: frames of another speaker: somebody else's audio.
+        gaps: where frames were skipped: the first number missing, and how many; the first ten.
     """
 
     speaker: int = -1
@@ -47,6 +48,7 @@ class Ear:
     disordered: int = 0
     damaged: int = 0
     crossed: int = 0
+    gaps: list[tuple[int, int]] = field(default_factory=list)
     _next: int = 0
     _noise: bytes = field(default=b"", repr=False)
 
@@ -74,6 +76,8 @@ class Ear:
             self._next += 1
         elif number > self._next:
             self.lost += number - self._next
+            if len(self.gaps) < 10:
+                self.gaps.append((self._next, number - self._next))
             self._next = number + 1
         else:
             self.disordered += 1

@@ -58,7 +58,7 @@ class Stack:
 
     def __init__(self, options: StackOptions) -> None:
         self.options = options
-        folder = options.folder
+        self.folder = folder = options.folder.resolve()  # the children work in another folder
         self.logs = folder / "logs"
         self.recordings = folder / "recordings"
         self.store_address = options.store or f"sqlite:{folder / 'patchcord.db'}"
@@ -95,7 +95,7 @@ class Stack:
 
     @property
     def _keys(self) -> tuple[str, str]:
-        folder = self.options.folder / "keys"
+        folder = self.folder / "keys"
         return f"file:{folder / 'signing.json'}", f"file:{folder / 'verification.json'}"
 
     def _env(self) -> dict[str, str]:
@@ -116,7 +116,7 @@ class Stack:
         }
 
     async def _start(self) -> None:
-        folder = self.options.folder
+        folder = self.folder
         for path in (folder, self.logs, folder / "keys"):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
         signing, verification = (open_key_source(address, "") for address in self._keys)
@@ -146,7 +146,7 @@ class Stack:
     async def start_functions(self) -> None:
         """Start the function app (again); returns when it takes requests."""
         port = self.functions_base.rpartition(":")[2]
-        keys = self.options.folder / "keys" / "functions.json"
+        keys = self.folder / "keys" / "functions.json"
         self.functions = Child(
             "function app",
             "emulator.functions_host",
@@ -179,7 +179,7 @@ class Stack:
 
     def webhook(self, function: str) -> str:
         """The address at which Event Grid reaches an Event Grid-triggered function; holds a key, never print it."""
-        keys = json.loads((self.options.folder / "keys" / "functions.json").read_text())
+        keys = json.loads((self.folder / "keys" / "functions.json").read_text())
         code = keys["system"]["eventgrid_extension"]
         return f"{self.functions_base}/runtime/webhooks/eventgrid?functionName={function}&code={code}"
 

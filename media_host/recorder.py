@@ -12,6 +12,7 @@ import logging
 import threading
 from collections import deque
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ QUEUE_BYTES = 4 << 20
 """Base64 text that may wait for the writer, per call: over 30 s of both sides at 24 kHz."""
 MAX_MS = 4 * 3600 * 1000
 """No position is beyond this; a call's own ceiling is below 3 h."""
+RUN = 32
+"""Pieces of one side that are placed before the other side's have their turn: a window of 2 s must hold both."""
 _CALLER, _AGENT, _CUT = 0, 1, 2
 
 
@@ -81,6 +84,16 @@ class AgentClock:
         return start
 
 
+@dataclass(slots=True)
+class _Run:
+    """Pieces of one side that follow each other: from and to, in ms, and whether the last one ends with padding."""
+
+    start: float = 0.0
+    end: float = 0.0
+    padded: bool = False
+    pieces: list[bytes] = field(default_factory=list)
+
+
 class Recorder:
     """The recording of one call. `caller`, `agent` and `cut` are for the event loop, and return at once.
 
@@ -102,11 +115,13 @@ class Recorder:
         self._wav = StereoWav(path, codec.sample_rate)
         self._per_ms = codec.sample_rate / 1000
         self._clocks = (CallerClock(), AgentClock())
+        self._runs = (_Run(), _Run())
         self._queue: deque[tuple[int, float, bytes]] = deque()
         self._put = 0  # bytes of base64, counted on the loop
         self._taken = 0  # the same, counted on the thread
         self._now_ms = 0.0
         self._closing: tuple[float, Future[None]] | None = None
+        self._finished = False
         self._writer = writer
         writer.add(self)
 
@@ -135,7 +150,7 @@ class Recorder:
         """
         done: Future[None] = Future()
         self._closing = (min(duration_ms, MAX_MS), done)
-        self._writer.wake()
+        self._writer.hurry(self)
         try:
             await asyncio.wait_for(asyncio.wrap_future(done), within_s)
         except TimeoutError:
@@ -157,6 +172,8 @@ class Recorder:
 
     def work(self) -> bool:
         """On the writer's thread: take what has queued up, write what is old enough. False when all is done."""
+        if self._finished:
+            return False
         closing = self._closing  # before the queue: what was queued before close() is in the file
         try:
             self._drain()
@@ -171,43 +188,51 @@ class Recorder:
         if closing is None:
             return True
         self._wav.close()
+        self._finished = True
         if closing[1].set_running_or_notify_cancel():
             closing[1].set_result(None)
         return False
 
     def _drain(self) -> None:
-        """Place what has queued up; pieces that follow each other are decoded in one go."""
+        """Place what has queued up; pieces of one side that follow each other are decoded in one go."""
         if self.failed:
             self._queue.clear()
             return
-        run: list[bytes] = []
-        side, start, end = _CALLER, 0.0, 0.0
         while self._queue:
             kind, at_ms, data = self._queue.popleft()
             self._taken += len(data)
             if kind == _CUT:
-                self._place(side, start, run)
-                run = []
+                self._place(_AGENT)
                 self._wav.clear(_AGENT, round(at_ms * self._per_ms))
                 continue
             # Up to HOLD_MS of the agent's audio may be ahead of the clock.
-            self._now_ms = max(self._now_ms, at_ms if kind == _CALLER else at_ms - HOLD_MS)
-            length_ms = (len(data) * 3 // 4 - data[-2:].count(b"=")) / (2 * self._per_ms)
-            at_ms = self._clocks[kind].place(min(at_ms, MAX_MS), length_ms)
-            if run and (kind != side or abs(at_ms - end) > 0.01 or run[-1].endswith(b"=")):
-                self._place(side, start, run)
-                run = []
-            if not run:
-                side, start = kind, at_ms
-            run.append(data)
-            end = at_ms + length_ms
-        self._place(side, start, run)
+            now_ms = at_ms if kind == _CALLER else at_ms - HOLD_MS
+            if now_ms > self._now_ms:
+                self._now_ms = now_ms
+            padding = data[-2:].count(b"=") if data.endswith(b"=") else 0
+            length_ms = (len(data) * 3 // 4 - padding) / (2 * self._per_ms)
+            start = self._clocks[kind].place(min(at_ms, MAX_MS), length_ms)
+            run = self._runs[kind]
+            if run.pieces and (abs(start - run.end) > 0.01 or run.padded):
+                self._place(kind)
+            if not run.pieces:
+                run.start = start
+            run.pieces.append(data)
+            run.padded = padding > 0
+            run.end = start + length_ms
+            if len(run.pieces) >= RUN:
+                self._place(_CALLER)
+                self._place(_AGENT)
+        self._place(_CALLER)
+        self._place(_AGENT)
 
-    def _place(self, side: int, start_ms: float, run: list[bytes]) -> None:
-        if run:
-            raw = binascii.a2b_base64(b"".join(run))
+    def _place(self, side: int) -> None:
+        run = self._runs[side]
+        if run.pieces:
+            raw = binascii.a2b_base64(b"".join(run.pieces))
+            run.pieces.clear()
             samples = np.frombuffer(raw, dtype="<i2", count=len(raw) // 2)
-            self._wav.put(side, round(start_ms * self._per_ms), samples)
+            self._wav.put(side, round(run.start * self._per_ms), samples)
 
 
 class RecordingWriter:
@@ -220,6 +245,7 @@ class RecordingWriter:
     def __init__(self, period_s: float = 0.5) -> None:
         self._period_s = period_s
         self._recorders: deque[Recorder] = deque()
+        self._urgent: deque[Recorder] = deque()
         self._wake = threading.Event()
         self._stop = False
         self._thread: threading.Thread | None = None
@@ -232,8 +258,9 @@ class RecordingWriter:
             self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
             self._thread.start()
 
-    def wake(self) -> None:
-        """Something was closed: go through all of them now."""
+    def hurry(self, recorder: Recorder) -> None:
+        """This one was closed: finish it now."""
+        self._urgent.append(recorder)
         self._wake.set()
 
     def close(self) -> None:
@@ -247,21 +274,21 @@ class RecordingWriter:
         while not self._stop:
             # Spread over the period, so that a hundred calls never keep the interpreter for one long stretch.
             waiting = len(self._recorders)
-            hurry = self._wake.wait(self._period_s / waiting if waiting else None)
+            self._wake.wait(self._period_s / waiting if waiting else None)
             self._wake.clear()
-            for _ in range(len(self._recorders) if hurry else 1):
-                self._work()
+            while self._urgent:
+                self._work(self._urgent.popleft())
+            if self._recorders:
+                recorder = self._recorders.popleft()
+                if self._work(recorder):
+                    self._recorders.append(recorder)
+        for recorder in [*self._urgent, *self._recorders]:
+            self._work(recorder)
 
-    def _work(self) -> None:
+    def _work(self, recorder: Recorder) -> bool:
         try:
-            recorder = self._recorders.popleft()
-        except IndexError:
-            return
-        try:
-            again = recorder.work()
+            return recorder.work()
         except Exception:  # one broken recording must not end the thread that writes all the others
             logger.exception("a recording was given up")
             recorder.fail("internal")
-            again = True
-        if again:
-            self._recorders.append(recorder)
+            return True  # until it is closed: somebody waits for that

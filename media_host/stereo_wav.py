@@ -52,55 +52,52 @@ class StereoWav:
     """The file. Positions are samples since its start; side 0 is left, 1 right. Every method may raise OSError.
 
     Args:
-        path: where to write; see `open_new`. Nothing is created before the first `flush` or `finish`.
+        path: where to write; see `open_new`. Nothing is created before the first `flush`.
         sample_rate: Hz.
         window_s: how much is held in memory (s); what is placed later than that pushes the oldest out.
     """
 
-    def __init__(self, path: Path, sample_rate: int, window_s: int = 4) -> None:
+    def __init__(self, path: Path, sample_rate: int, window_s: float = 2.0) -> None:
         self.path = path
         self.sample_rate = sample_rate
         self.written = 0
-        self._window = np.zeros((window_s * sample_rate, 2), dtype="<i2")
-        self._end = 0
+        self._window = np.zeros((int(window_s * sample_rate), 2), dtype="<i2")  # a ring: position % length
         self._file = -1
 
     def put(self, side: int, position: int, samples: npt.NDArray[np.int16]) -> None:
         """Place samples of one side; what is already in the file is not touched any more."""
         late = self.written - position
         if late > 0:
-            samples = samples[late:]
-            position = self.written
-        capacity = len(self._window)
+            samples, position = samples[late:], self.written
+        size = len(self._window)
         while len(samples):
-            piece, samples = samples[: capacity // 2], samples[capacity // 2 :]
-            end = position + len(piece)
-            if end - self.written > capacity:
-                self.flush(end - capacity // 2)
-            start = position - self.written
-            self._window[start : start + len(piece), side] = piece
-            self._end = max(self._end, end)
-            position = end
+            at = position % size
+            piece = samples[: min(size - at, size // 2)]
+            samples = samples[len(piece) :]
+            position += len(piece)
+            if position - self.written > size:
+                self.flush(position - size)
+            self._window[at : at + len(piece), side] = piece
 
     def clear(self, side: int, position: int) -> None:
         """Silence on one side from `position` on."""
-        self._window[max(position - self.written, 0) :, side] = 0
+        size = len(self._window)
+        start, end = max(position, self.written), self.written + size
+        while start < end:
+            at = start % size
+            count = min(size - at, end - start)
+            self._window[at : at + count, side] = 0
+            start += count
 
     def flush(self, position: int) -> None:
         """Write everything before `position`; where nothing was placed there is silence."""
-        capacity = len(self._window)
+        size = len(self._window)
         while position > self.written:
-            count = min(position - self.written, capacity)
-            self._append(self._window[:count])
-            kept = max(self._end - self.written - count, 0)
-            self._window[:kept] = self._window[count : count + kept]
-            self._window[kept : kept + count] = 0
+            at = self.written % size
+            count = min(position - self.written, size - at)
+            self._append(self._window[at : at + count])
+            self._window[at : at + count] = 0
             self.written += count
-
-    def finish(self, length: int) -> None:
-        """Make the file exactly `length` samples long (if less is written yet) and close it."""
-        self.flush(length)
-        self.close()
 
     def close(self) -> None:
         """Close the file as it is; idempotent."""

@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Callable, Mapping
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
@@ -176,6 +175,3 @@ class MediaSocket(asyncio.Protocol):
         """Drop the TCP connection at once (the peer sees 1006)."""
         if self._transport is not None:
             self._transport.abort()
-
-
-__all__ = ["ABNORMAL", "InvalidStatus", "MediaSocket", "WebSocketException"]

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from websockets.exceptions import WebSocketException
+
 from emulator.acs.events import media_update
 from emulator.acs.handset import Handset
 from emulator.acs.media import AudioWriter, MediaOptions, Playout, audio_metadata, dtmf_data, read_message
 from emulator.acs.signing import Signer
-from emulator.acs.socket import MediaSocket, WebSocketException
+from emulator.acs.socket import MediaSocket
 
 log = logging.getLogger(__name__)
 

@@ -7,31 +7,14 @@ import aiohttp
 import pytest
 
 from cli.stack import Stack
-from shared.calls.events import CallEvent, EventKind
-from shared.calls.repository import Calls, new_call_id
+from shared.calls.repository import Calls
 from shared.security.keyring import KeyRing, open_key_source
 from shared.security.tokens import Audience, TokenMinter
 from shared.store import open_store
 from tests.support.callbacks import four_callbacks
-from tests.support.stack import running_stack
+from tests.support.stack import answered_call, running_stack
 
 pytestmark = pytest.mark.e2e
-
-ANSWERED_AT = 1_795_218_629.0
-"""2026-11-20T23:50:29Z, a second before the first callback's time."""
-
-
-async def answered_call(calls: Calls, number: int) -> tuple[str, str]:
-    """A call as `incoming_call` leaves it; returns its id and its connection id."""
-    call_id, connection_id = new_call_id(time.time() + number), f"connection-{number}"
-    received = {"callId": call_id, "tenant": "default", "from": "+14255550100", "to": "+18005550000"}
-    await calls.append(
-        "default", call_id, CallEvent("received", EventKind.RECEIVED, ANSWERED_AT - 1, received)
-    )
-    assert await calls.bind_connection(call_id, connection_id)
-    answered = {"callConnectionId": connection_id}
-    await calls.append("default", call_id, CallEvent("answered", EventKind.ANSWERED, ANSWERED_AT, answered))
-    return call_id, connection_id
 
 
 async def post(session: aiohttp.ClientSession, stack: Stack, token: str, event: dict[str, object]) -> None:

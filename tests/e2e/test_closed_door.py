@@ -18,11 +18,12 @@ from websockets.exceptions import InvalidStatus
 
 from cli.stack import Stack
 from emulator.acs.signing import Signer
-from emulator.phone.call import PhoneCall
+from shared.calls.repository import Calls
 from shared.security.keyring import KeyRing, open_key_source
 from shared.security.tokens import Audience, TokenMinter
+from shared.store import open_store
 from tests.support.callbacks import callback
-from tests.support.stack import running_stack
+from tests.support.stack import answered_call, running_stack
 from tests.support.timing import patience
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -32,27 +33,29 @@ LONG_CALL = {"steps": [{"wait_ms": {"ms": 280_000, "within_s": 290}}, "hang_up"]
 
 @dataclass
 class Doors:
-    """A running system with two live calls, and the means to knock."""
+    """A running system with two live calls and two whose audio is still awaited, and the means to knock.
+
+    Media tokens are tried on a call that waits for its audio, so that nothing but the check in question refuses them.
+    """
 
     stack: Stack
-    call: PhoneCall
     record: Mapping[str, Any]
     other: Mapping[str, Any]
+    waiting: tuple[str, str]
+    waiting_too: tuple[str, str]
     session: aiohttp.ClientSession
 
     async def mint(self, audience: Audience, *, age_s: float = 0, call_id: str = "") -> str:
-        source = open_key_source(f"file:{self.stack.options.folder / 'keys' / 'signing.json'}", "")
+        source = open_key_source(f"file:{self.stack.folder / 'keys' / 'signing.json'}", "")
         now = lambda: time.time() - age_s  # noqa: E731  # a clock
         ring = KeyRing(source, now)
-        return await TokenMinter(ring, now).mint(
-            audience, call_id=call_id or self.record["callId"], tenant="default"
-        )
+        usual = self.waiting[0] if audience is Audience.ACS_MEDIA else self.record["callId"]
+        return await TokenMinter(ring, now).mint(audience, call_id=call_id or usual, tenant="default")
 
     async def media(self, token: str, **changed: str | None) -> int:
         """The status of an upgrade request; 101 when it was let in."""
         headers = {
-            "x-ms-call-connection-id": self.record["callConnectionId"],
-            "x-ms-call-correlation-id": self.record["correlationId"],
+            "x-ms-call-connection-id": self.waiting[1],
             "Authorization": self.stack.emulator.signer.media_header(),
         } | {name.replace("_", "-"): value for name, value in changed.items()}
         try:
@@ -101,7 +104,10 @@ async def doors(tmp_path_factory):
                         if record["state"] == "connected" and record["callConnectionId"]:
                             records.append(record)
                             break
-            yield Doors(stack, calls[0], *records, session)
+            store = open_store(stack.store_address)
+            waiting = [await answered_call(Calls(store, time.time), number) for number in (1, 2)]
+            await store.close()
+            yield Doors(stack, *records, *waiting, session)
         await client.close()
         for call in calls:
             call.hang_up()
@@ -141,15 +147,20 @@ def unknown_kid(header: dict[str, Any], claims: dict[str, Any]) -> str:
 FORGERIES = [unsigned, symmetric, foreign_key, unknown_kid]
 
 
-async def test_a_good_media_token_of_a_connected_call_is_a_replay_once_used(doors):
-    token = await doors.mint(Audience.ACS_MEDIA, call_id=doors.other["callId"])
-    other = {
-        "x_ms_call_connection_id": doors.other["callConnectionId"],
-        "x_ms_call_correlation_id": doors.other["correlationId"],
-    }
-    # Fresh, signed, of a live call: this is what the door is for. Everything below differs from it in one thing.
-    assert await doors.media(token, **other) == 101
-    assert await doors.media(token, **other) == 401
+async def test_a_good_media_token_opens_the_door_once(doors):
+    store = open_store(doors.stack.store_address)
+    call_id, connection_id = await answered_call(Calls(store, time.time))
+    await store.close()
+    token = await doors.mint(Audience.ACS_MEDIA, call_id=call_id)
+    # Fresh, signed, of an answered call: this is what the door is for. Everything below differs from it in one thing.
+    assert await doors.media(token, x_ms_call_connection_id=connection_id) == 101
+    assert await doors.media(token, x_ms_call_connection_id=connection_id) == 401
+
+
+async def test_a_second_socket_for_a_connected_call(doors):
+    token = await doors.mint(Audience.ACS_MEDIA, call_id=doors.record["callId"])
+    assert await doors.media(token, x_ms_call_connection_id=doors.record["callConnectionId"]) == 401
+    assert await doors.untouched()
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c"])
@@ -164,7 +175,7 @@ async def test_expired_media_token(doors, age_s):
 
 
 async def test_another_calls_media_token(doors):
-    token = await doors.mint(Audience.ACS_MEDIA, call_id=doors.other["callId"])
+    token = await doors.mint(Audience.ACS_MEDIA, call_id=doors.waiting_too[0])
     assert await doors.media(token) == 401
 
 
@@ -207,7 +218,8 @@ async def test_no_acs_signature(doors):
 
 async def test_wrong_connection_id(doors):
     theirs = doors.other["callConnectionId"]
-    assert await doors.media(await doors.mint(Audience.ACS_MEDIA), x_ms_call_connection_id=theirs) == 401
+    mine = doors.waiting_too[1]
+    assert await doors.media(await doors.mint(Audience.ACS_MEDIA), x_ms_call_connection_id=mine) == 401
     assert await doors.media(await doors.mint(Audience.ACS_MEDIA), x_ms_call_connection_id=None) == 401
     assert await doors.callback(await doors.mint(Audience.ACS_CALLBACK), connection=theirs) == 401
     assert await doors.untouched()

@@ -14,6 +14,11 @@ def read(path):
         return np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
 
 
+def finish(wav, length):
+    wav.flush(length)
+    wav.close()
+
+
 def ones(count, value=1):
     return np.full(count, value, "<i2")
 
@@ -23,7 +28,7 @@ def test_samples_stand_where_they_were_put_and_silence_between(tmp_path):
     wav.put(0, 100, ones(50))
     wav.put(1, 300, ones(10, 7))
     wav.flush(200)
-    wav.finish(400)
+    finish(wav, 400)
     heard = read(tmp_path / "call.wav")
     assert len(heard) == 400
     assert heard[:, 0].nonzero()[0].tolist() == list(range(100, 150))
@@ -39,7 +44,7 @@ def test_the_size_of_the_pieces_makes_no_difference(tmp_path, step):
         wav.put(0, start, left[start : start + step])
         wav.put(1, start, right[start : start + step])
         wav.flush(start)
-    wav.finish(9000)
+    finish(wav, 9000)
     heard = read(tmp_path / "call.wav")
     if step <= 1000:
         assert (heard[:, 0] == left).all() and (heard[:, 1] == right).all()
@@ -55,7 +60,7 @@ def test_clear_takes_back_what_is_not_written_and_only_on_its_side(tmp_path):
     wav.flush(300)
     wav.clear(1, 600)
     wav.put(1, 800, ones(100, 5))
-    wav.finish(1000)
+    finish(wav, 1000)
     heard = read(tmp_path / "call.wav")
     assert heard[:, 0].all()
     assert heard[:600, 1].all() and not heard[600:800, 1].any()
@@ -67,7 +72,7 @@ def test_samples_for_what_is_already_written_change_nothing(tmp_path):
     wav.flush(500)
     wav.put(0, 400, ones(50))
     wav.put(0, 480, ones(100))
-    wav.finish(600)
+    finish(wav, 600)
     assert read(tmp_path / "call.wav")[:, 0].nonzero()[0].tolist() == list(range(500, 580))
 
 
