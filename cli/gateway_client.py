@@ -78,7 +78,7 @@ class GatewayClient:
             await asyncio.sleep(every_s)
 
     async def settled(self, correlation_id: str, within_s: float) -> Json:
-        """The record once it is complete: the call has ended and the media host has written its last word.
+        """The record once it is complete: ACS has reported the end, and the media host has written its last word.
 
         Raises:
             Unavailable: it was not complete `within_s` seconds later.
@@ -86,10 +86,11 @@ class GatewayClient:
         try:
             async with asyncio.timeout(within_s):
                 async for record in self.follow(correlation_id, 0.1):
-                    media = record.get("media") or {}
                     if record["state"] in ("rejected", "redirected", "failed"):
                         return record
-                    if record["state"] == "ended" and (media.get("endedAt") or not media.get("startedAt")):
+                    media = record["media"]
+                    silent = media["endedAt"] or media["lost"] or not media["startedAt"]
+                    if record["state"] == "ended" and record["ended"]["code"] is not None and silent:
                         return record
         except TimeoutError:
             pass

@@ -21,6 +21,7 @@ from cli.gateway_client import GatewayClient
 from cli.processes import ROOT, Child, free_port
 from emulator.event_grid.subscriptions import Subscription
 from emulator.service import Emulator, EmulatorConfig
+from shared.calls.admission import heartbeats
 from shared.security.keyring import ensure_keys, open_key_source
 from shared.security.tenants import TenantDoor
 from shared.store import open_store
@@ -174,8 +175,19 @@ class Stack:
             self.logs / f"{name}.log",
         )
         self.media_hosts.append(host)
-        await host.start(lambda: answers(f"http://127.0.0.1:{self.media_port}/readyz"), 30)
+        await host.start(lambda: self._is_ready(name), 30)
         return host
+
+    async def _is_ready(self, host_id: str) -> bool:
+        """Whether this media host has told the function app that it takes calls.
+
+        Its `/readyz` would not do: media hosts share the port, so another one may answer.
+        """
+        store = open_store(self.store_address)
+        try:
+            return any(beat.host_id == host_id and beat.ready(time.time()) for beat in await heartbeats(store))
+        finally:
+            await store.close()
 
     def webhook(self, function: str) -> str:
         """The address at which Event Grid reaches an Event Grid-triggered function; holds a key, never print it."""

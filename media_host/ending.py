@@ -5,20 +5,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from media_host.agents.base import Codec, Ended, Heard, TransferType
 from media_host.event_log import EventLog
 from media_host.lines.acs import AcsLine
 from media_host.playout import Playout
+from media_host.services import Services
 from shared.calls.events import EventKind, Json
 from shared.calls.record import CallRecord
 from shared.calls.routing import AgentConfig
 from shared.errors import CallGone, PatchcordError
 from shared.settings import E164
-
-if TYPE_CHECKING:
-    from media_host.session import Services
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +67,7 @@ class Ending:
 
     def __init__(
         self,
-        services: "Services",
+        services: Services,
         record: CallRecord,
         config: AgentConfig,
         connection_id: str,

@@ -17,7 +17,7 @@ from media_host.notices import Notices
 from media_host.playout import Ticker
 from media_host.recorder import Recorder, RecordingWriter
 from media_host.server import MediaServer
-from media_host.session import Services
+from media_host.services import Services
 from media_host.tools import builtin_tools
 from shared.calls.control import CallControl
 from shared.calls.repository import Calls

@@ -15,7 +15,8 @@ from media_host.capacity import Capacity
 from media_host.door import Door, Entry
 from media_host.ending import End, EndKind
 from media_host.framing import SERVER_LIMITS, Limits
-from media_host.session import Services, Session
+from media_host.services import Services
+from media_host.session import Session
 from media_host.websocket import WebSocketConnection, serve_protocol
 from shared.errors import TokenRejected, Unavailable
 

@@ -6,14 +6,12 @@ The session ends for one reason, the first that comes (`End`); `ending.Ending` t
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from media_host.agents.base import (
     AgentEvent,
     AgentStart,
-    Codec,
     Ended,
     Fault,
     Heard,
@@ -27,17 +25,12 @@ from media_host.audio import ACS_CODECS
 from media_host.ending import CLOSE_S, End, Ending, EndKind
 from media_host.event_log import EventLog
 from media_host.lines.acs import AcsLine
-from media_host.notices import Notices
-from media_host.playout import Playout, Ticker, clock_ms
-from media_host.recorder import Recorder
-from media_host.tools import ToolBox
+from media_host.playout import Playout, clock_ms
+from media_host.services import Services
 from media_host.transcript import TranscriptLog
 from media_host.websocket import WebSocketConnection
-from shared.calls.control import CallControl
 from shared.calls.events import EventKind
 from shared.calls.record import CallRecord
-from shared.calls.repository import Calls
-from shared.calls.routing import AgentConfig, Config
 from shared.errors import PatchcordError
 
 log = logging.getLogger(__name__)
@@ -47,39 +40,6 @@ MAX_TOOLS = 8
 
 KEYS_TOGETHER_S = 1.0
 LAST_EVENTS_S = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """What all calls of a process share.
-
-    Attributes:
-        host_id: this process.
-        config: patchcord.yaml.
-        calls: the store.
-        control: ACS.
-        make_agent: a fresh agent of a configuration.
-        make_recorder: a recorder for (call id, format), or None when nothing is recorded.
-        tools: what agents may call.
-        notices: what the host says itself.
-        ticker: playout's clock.
-        now: Unix seconds.
-        max_call_s: a call is ended after this long (s).
-        agent_start_s: how long an agent may take to start (s): the caller hears nothing until then.
-    """
-
-    host_id: str
-    config: Config
-    calls: Calls
-    control: CallControl
-    make_agent: Callable[[AgentConfig], VoiceAgent]
-    make_recorder: Callable[[str, Codec], Recorder | None]
-    tools: ToolBox
-    notices: Notices
-    ticker: Ticker
-    now: Callable[[], float]
-    max_call_s: float
-    agent_start_s: float = 2.5
 
 
 class Session:

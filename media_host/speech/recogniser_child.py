@@ -44,7 +44,6 @@ class Engine:
             pbeam=1e-80,
             wbeam=1e-60,
             lw=1.0,
-            remove_noise=False,
             loglevel="FATAL",
         )
         decoder.add_allphone_file(PHONES, get_model_path("en-us/en-us-phone.lm.bin"))
@@ -86,6 +85,7 @@ class Engine:
         """Text, log score, and frames of speech in it."""
         decoder = self._decoder
         decoder.activate_search(search)
+        decoder.reinit_feat()  # what the last utterance taught it about noise is another caller's
         decoder.start_utt()
         decoder.process_raw(audio, full_utt=True)
         decoder.end_utt()

@@ -43,4 +43,5 @@ async def test_the_demo_call_goes_as_its_script_reads(tmp_path):
         sides = np.frombuffer(wav.readframes(wav.getnframes()), "<i2").reshape(-1, 2)
     assert abs(length_ms - record["media"]["durationMs"]) <= 40
     assert all(np.abs(sides[:, side]).max() > 3000 for side in (0, 1)), "both sides are audible"
-    assert Image.open(tmp_path / "demo" / "call.png").size[0] >= 1200
+    with Image.open(tmp_path / "demo" / "call.png") as picture:
+        assert picture.size[0] >= 1200

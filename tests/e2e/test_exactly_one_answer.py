@@ -24,8 +24,8 @@ async def test_sixteen_parallel_deliveries_and_one_after_ten_seconds(tmp_path):
         await asyncio.wait_for(call.ended(), patience(20))
         record = await settled(stack, call.correlation_id)
         assert call.failed is None
-        assert stack.emulator.operations["answer", 200] == 1
-        assert stack.emulator.operations.total() == 1, stack.emulator.operations
+        answers = {status: n for (what, status), n in stack.emulator.operations.items() if what == "answer"}
+        assert answers == {200: 1}
         assert kinds(record).count("answered") == 1
         assert record["ended"]["reason"] == "caller_hung_up"
         client = stack.client()

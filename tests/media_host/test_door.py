@@ -244,10 +244,12 @@ async def test_audio_of_a_dead_host_is_taken_over(world):
     await world.dial(token=token)
     await world.eventually(lambda: world.agents and world.agents[0].started.is_set())
     assert world.agents[0].start_args.resumed
-    [event] = [
-        e for e in await world.events(call_id, EventKind.MEDIA_CONNECTED) if e.data["hostId"] == "host-a"
-    ]
-    assert event.data["resumed"] is True
+
+    async def recorded():
+        events = await world.events(call_id, EventKind.MEDIA_CONNECTED)
+        return [event.data["resumed"] for event in events if event.data["hostId"] == "host-a"]
+
+    assert await world.eventually(recorded) == [True]
 
 
 async def test_only_one_takes_over(world):

@@ -1,0 +1,46 @@
+"""What all calls of a process share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from media_host.agents.base import Codec, VoiceAgent
+from media_host.notices import Notices
+from media_host.playout import Ticker
+from media_host.recorder import Recorder
+from media_host.tools import ToolBox
+from shared.calls.control import CallControl
+from shared.calls.repository import Calls
+from shared.calls.routing import AgentConfig, Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What all calls of a process share.
+
+    Attributes:
+        host_id: this process.
+        config: patchcord.yaml.
+        calls: the store.
+        control: ACS.
+        make_agent: a fresh agent of a configuration.
+        make_recorder: a recorder for (call id, format), or None when nothing is recorded.
+        tools: what agents may call.
+        notices: what the host says itself.
+        ticker: playout's clock.
+        now: Unix seconds.
+        max_call_s: a call is ended after this long (s).
+        agent_start_s: how long an agent may take to start (s): the caller hears nothing until then.
+    """
+
+    host_id: str
+    config: Config
+    calls: Calls
+    control: CallControl
+    make_agent: Callable[[AgentConfig], VoiceAgent]
+    make_recorder: Callable[[str, Codec], Recorder | None]
+    tools: ToolBox
+    notices: Notices
+    ticker: Ticker
+    now: Callable[[], float]
+    max_call_s: float
+    agent_start_s: float = 2.5
