@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 MAX_TOOLS = 8
 """Tools of one call that may run at the same time."""
 
+EARLY_FRAMES = 100
+"""Frames of the line (2 s) kept until there is an agent to hear them."""
+
 KEYS_TOGETHER_S = 1.0
 LAST_EVENTS_S = 10.0
 
@@ -76,12 +79,13 @@ class Session:
         self._agent: VoiceAgent | None = None
         self._turn = ""
         self._spoken = False
+        self._early: list[bytes] = []
         self._keys = 0
         self._keys_timer: asyncio.TimerHandle | None = None
         self._tools: set[asyncio.Task[None]] = set()
         self.line = AcsLine(
             self._codec,
-            on_audio=self._caller_recorded,
+            on_audio=self._caller_early,
             on_key=self._key,
             on_fault=lambda reason: self.end(End(EndKind.FAULT, reason)),
             name=record.call_id,
@@ -116,6 +120,12 @@ class Session:
         self.gone.set()
         self.end(End(EndKind.LINE, "line_closed"))
 
+    def _caller_early(self, data: bytes) -> None:
+        """The line may speak before `run` has had its first turn on the loop."""
+        self._caller_recorded(data)
+        if len(self._early) < EARLY_FRAMES:
+            self._early.append(data)
+
     def _caller_recorded(self, data: bytes) -> None:
         if self._recorder is not None:
             self._recorder.caller(clock_ms() - self._began_ms, data)
@@ -126,6 +136,9 @@ class Session:
 
     def _listen(self, agent: VoiceAgent) -> None:
         """From now on the caller's audio goes to the agent, by the shortest way there is."""
+        for early in self._early:
+            agent.send_audio(early)
+        self._early.clear()
         if self._recorder is None:
             self.line.on_audio = agent.send_audio
             return

@@ -300,6 +300,7 @@ class PhoneCall:
             self._heard.add(pcm)
         self._watch.tick(ears.loud, not self._caller.mouth.idle)
         if ears.loud:
+            self._note_loss_over()
             if not self._speaking:
                 self._speaks()
         elif self._speaking and not waiting_ms and ears.quiet_s(now) >= SILENT_S:
@@ -312,7 +313,6 @@ class PhoneCall:
         event = self._story.tell("agent_audio")
         if self._first_audio_ms is None and self._answered_ms is not None:
             self._first_audio_ms = round(event["t"] - self._rang_ms - self._answered_ms, 1)
-        self._note_loss_over()
 
     def _note_loss_over(self) -> None:
         if self._lost_at is not None:
