@@ -22,7 +22,7 @@ OUT = Path("out/bench")
 PAIRS = ("plain", "recording")
 EMBEDDED = ("silent", "talking")
 WARM_UP_S = 3.0
-DIALOGUE = Path("dialogues/demo.yaml")
+DIALOGUE = Path("dialogues/order_desk.yaml")
 SPEECH = "Hello. I would like to know about my order, please. Can you tell me where it is?"
 
 _CONFIG = """
@@ -108,11 +108,8 @@ async def _speech() -> list[bytes]:
     """A sentence and two seconds of silence, in frames."""
     from media_host.speech.synthesiser import Synthesiser
 
-    synthesiser = Synthesiser()
-    try:
+    async with Synthesiser() as synthesiser:
         pcm = await synthesiser.say(SPEECH, "en-us+f3", 24000)
-    finally:
-        await synthesiser.close()
     pcm += bytes(2 * 48_000 + -len(pcm) % 960)
     return [base64.b64encode(pcm[at : at + 960]) for at in range(0, len(pcm), 960)]
 

@@ -7,7 +7,7 @@ when ACS has signed it, the call goes on, and nobody carries its audio.
 
 import asyncio
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from websockets.datastructures import Headers, MultipleValuesError
@@ -27,6 +27,9 @@ CONNECTION_HEADER, CORRELATION_HEADER = "x-ms-call-connection-id", "x-ms-call-co
 BIND_S = 2.0
 """How long to wait until the answer's connection id is recorded (s): ACS may dial us before it answers the function app."""
 BIND_POLL_S = 0.05
+
+RESUME_AGAIN_S = 2.0
+"""How soon lost audio may try again to connect (s)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,6 @@ class Door:
         verifier: our tokens.
         signature: ACS's.
         signature_required: whether `signature` checks anything.
-        present: the calls that this process carries.
         now: Unix seconds.
     """
 
@@ -61,7 +63,6 @@ class Door:
         verifier: TokenVerifier,
         signature: AcsSignature,
         signature_required: bool,
-        present: Container[str],
         now: Callable[[], float],
     ) -> None:
         self._host_id = host_id
@@ -70,7 +71,6 @@ class Door:
         self._verifier = verifier
         self._signature = signature
         self._signature_required = signature_required
-        self._present = present
         self._now = now
 
     async def check(self, token: str, headers: Headers) -> Entry:
@@ -86,7 +86,7 @@ class Door:
             raise TokenRejected("call")
         connection_id = _single(headers, CONNECTION_HEADER)
         correlation_id = _single(headers, CORRELATION_HEADER)
-        if not connection_id or (record.call_connection_id and record.call_connection_id != connection_id):
+        if not connection_id:
             raise TokenRejected("connection")
         if correlation_id and record.correlation_id and record.correlation_id != correlation_id:
             raise TokenRejected("correlation")
@@ -129,7 +129,7 @@ class Door:
         if not self._signature_required or record is None or not record.live or record.settled:
             raise TokenRejected("replayed")
         media = record.media
-        if not media.connections or record.call_id in self._present:
+        if not media.connections:
             raise TokenRejected("replayed")
         if not media.closed and record.recovering_at is None and media.host_id != self._host_id:
             now = self._now()
@@ -137,7 +137,9 @@ class Door:
             beat = beats.get(media.host_id)
             if beat is not None and now - beat.at <= MAX_AGE_S:
                 raise TokenRejected("connected")
-        if not await self._calls.once(record.call_id, f"media-resume-{media.connections}"):
+        # Of those who come at the same time, one. Not for ever: its connection may have broken before it was recorded.
+        turn = f"media-resume-{media.connections}-{int(self._now() / RESUME_AGAIN_S)}"
+        if not await self._calls.once(record.call_id, turn):
             raise TokenRejected("replayed")
         log.info("call %s: audio connects again", record.call_id)
 

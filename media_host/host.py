@@ -108,7 +108,6 @@ class MediaHost:
             verifier=TokenVerifier(self._keys, self._now),
             signature=signature,
             signature_required=settings.acs_jwt.required,
-            present=self.server.sessions,
             now=self._now,
         )
         await self.server.start(settings.listen_host, settings.listen_port, door=door, capacity=self.capacity)

@@ -10,6 +10,7 @@ import binascii
 import errno
 import logging
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -233,6 +234,7 @@ class Recorder:
             run.pieces.clear()
             samples = np.frombuffer(raw, dtype="<i2", count=len(raw) // 2)
             self._wav.put(side, round(run.start * self._per_ms), samples)
+            time.sleep(0)  # lets the loop have the interpreter, between one decoding and the next
 
 
 class RecordingWriter:

@@ -117,6 +117,7 @@ class Session:
     def on_close(self, code: int, reason: str) -> None:
         """The line is closed: the caller has hung up, or ACS has lost us."""
         self._gone_ms = clock_ms()
+        self._flushed(self.playout.flush())
         self.gone.set()
         self.end(End(EndKind.LINE, "line_closed"))
 
@@ -234,9 +235,12 @@ class Session:
         self._turn = ""
         if self._recorder is not None:
             self._recorder.cut(clock_ms() - self._began_ms)
+        self._flushed(heard)
+        return heard
+
+    def _flushed(self, heard: Sequence[Heard]) -> None:
         for item in heard:
             self._transcript.heard(item, interrupted=item.heard_ms < item.made_ms)
-        return heard
 
     def _played(self, heard: Heard) -> None:
         self._transcript.heard(heard, interrupted=False)

@@ -72,7 +72,7 @@ class TranscriptLog:
             return
         self._log.note(
             EventKind.AGENT_SAID,
-            at=turn.at,
+            at=min(turn.at, self._now()),  # what was flushed before its turn has no later time than that
             text=turn.text,
             heardMs=turn.heard.heard_ms,
             madeMs=turn.heard.made_ms,

@@ -116,6 +116,8 @@ async def test_transcript_has_both_sides_in_the_order_heard(world):
 async def test_the_caller_hangs_up(world):
     call_id, line, agent = await world.talk()
     agent.speak(3000)
+    agent.host.event(Transcript("agent", "a story", "t1"))
+    await world.eventually(lambda: len(line.heard) > 48 * 400)
     await line.hang_up()
     async with asyncio.timeout(patience(2)):
         await agent.closed.wait()
@@ -124,6 +126,8 @@ async def test_the_caller_hangs_up(world):
     assert world.acs.of("terminate") == []
     [closed] = await world.events(call_id, EventKind.MEDIA_CLOSED)
     assert closed.data["reason"] == "line_closed"
+    [said] = record.transcript
+    assert 0 < said["heardMs"] < 1500 and said["interrupted"]
     assert not record.settled  # what became of the call is for ACS's callback to say
 
 

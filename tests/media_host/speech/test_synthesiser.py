@@ -1,7 +1,9 @@
+import asyncio
 import math
 import os
 import signal
 import sys
+from pathlib import Path
 
 import numpy
 import pytest
@@ -93,6 +95,6 @@ async def test_the_gpl_library_is_not_in_this_process(synthesiser):
     assert Synthesiser.installed()
     await synthesiser.say("hello")
     assert "espeakng_loader" not in sys.modules
-    if os.path.exists("/proc/self/maps"):
-        with open("/proc/self/maps") as maps:
-            assert "espeak" not in maps.read()
+    maps = Path("/proc/self/maps")  # Linux only
+    if await asyncio.to_thread(maps.exists):
+        assert "espeak" not in await asyncio.to_thread(maps.read_text)

@@ -45,8 +45,8 @@ class FakeHost:
                 if not self.hold:
                     asyncio.get_running_loop().call_soon(self.play)
             case SpeechStarted():
-                heard = self.interrupt()
-                self.agent.flushed(heard)
+                if heard := self.interrupt():
+                    self.agent.flushed(heard)
             case ToolCall():
                 task = asyncio.create_task(self._run(event))
                 self._tasks.add(task)

@@ -218,6 +218,15 @@ async def test_a_prompt_still_waiting_is_dropped_by_an_interruption(speech):
         assert call.host.said() == ["Shall I connect you to a human?"]
 
 
+async def test_a_prompt_still_waiting_is_dropped_by_speech(speech):
+    async with Call(speech) as call:
+        words = await speech.synthesiser.say("talk to a human", call.voice, call.codec.sample_rate)
+        await call.start()
+        call.feed(call.silence(300) + words + call.silence(1400))  # before the greeting's task has run at all
+        await call.hears("Shall I connect you")
+        assert call.host.said() == ["Shall I connect you to a human?"]
+
+
 async def test_a_resumed_call(speech):
     async with Call(speech) as call:
         await call.start(resumed=True)
