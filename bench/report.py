@@ -40,6 +40,7 @@ class Pairs:
         candidate: the same rounds.
         relay_idle_kib: resident memory before the first call.
         candidate_idle_kib: the same of the media host.
+        warm_up: runs before the first round: not measured, but their frames count, too.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Pairs:
     candidate: Sequence[Result]
     relay_idle_kib: int
     candidate_idle_kib: int
+    warm_up: Sequence[Result] = ()
 
     @property
     def shares(self) -> list[float]:
@@ -67,8 +69,8 @@ class Pairs:
         """Why this is not good enough; empty if it is."""
         found = [
             f"{self.name}, round {number}: {fault}"
-            for results in (self.relay, self.candidate)
-            for number, result in enumerate(results, 1)
+            for results, first in ((self.warm_up, 0), (self.relay, 1), (self.candidate, 1))
+            for number, result in enumerate(results, first)
             for fault in faults(result)
         ]
         if self.name == "plain" and median(self.shares) < SHARE_WANTED:
@@ -134,23 +136,15 @@ def _row(name: str, results: Sequence[Result], idle_kib: int, share: str, added:
     ]
 
 
-def embedded_row(name: str, result: Result, idle_kib: int) -> list[str]:
-    """One line for the embedded agent: the host's own CPU, and that of its children per call."""
-    children = result["children_cpu_s"] / result["seconds"] / result["calls"]
-    heard = result["frames"]["heard"] / result["seconds"] / result["calls"]
-    memory = (result["rss_kib"] - idle_kib) / result["calls"]
-    return [
-        name,
-        str(result["calls"]),
-        f"{per_core(result):.0f}",
-        f"children {children:.1%} of a core a call",
-        f"{heard:.0f} frames/s heard",
-        "-",
-        "-",
-        "-",
-        f"{memory:.0f}",
-        f"{result['generator_load']:.0%}",
-    ]
+def embedded_line(name: str, result: Result, idle_kib: int) -> str:
+    """The embedded agent, in words: it has no counterpart to be compared with."""
+    calls, seconds = result["calls"], result["seconds"]
+    return (
+        f"{name} ({calls} calls): {per_core(result):.0f} calls/core in the media host's own process, and "
+        f"{result['children_cpu_s'] / seconds / calls:.1%} of a core per call in its speech children; "
+        f"{result['frames']['heard'] / seconds / calls:.0f} frames/s heard of each agent, "
+        f"{(result['rss_kib'] - idle_kib) / calls:.0f} kB/call"
+    )
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

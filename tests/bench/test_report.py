@@ -1,6 +1,6 @@
 import pytest
 
-from bench.report import Pairs, embedded_row, faults, per_core, table
+from bench.report import Pairs, embedded_line, faults, per_core, table
 
 WAY = {"frames": 1, "p50": 1.0, "p99": 2.0, "max": 3.0, "late": 0}
 
@@ -69,4 +69,9 @@ def test_a_single_lost_frame_or_call_fails_whatever_the_share(changes, word):
 def test_a_busy_generator_is_marked():
     assert "BUSY" in table(pairs([result(generator_load=0.95)]).rows())
     assert "BUSY" not in table(pairs([result()]).rows())
-    assert "1.0% of a core" not in table([embedded_row("embedded", result(), 20_000)])
+
+
+def test_the_embedded_agent_is_told_in_words():
+    line = embedded_line("embedded agent", result(), 20_000)
+    assert "500 calls/core" in line and "0.2% of a core per call" in line and "1 frames/s" in line
+    assert "100 kB/call" in line

@@ -5,6 +5,7 @@ import wave
 import pytest
 
 from media_host.agents.base import Fault, Heard, SpeechStarted, ToolCall, Transcript, TransferType
+from media_host.session import Session
 from shared.calls.events import EventKind
 from shared.errors import AgentUnavailable
 from tests.support.acs_rest import Told
@@ -23,6 +24,25 @@ async def test_the_callers_audio_reaches_the_agent_byte_for_byte_in_order(world)
     sent = [await line.speak(fill=n) for n in range(50)]
     await world.eventually(lambda: len(agent.heard) == 50)
     assert agent.heard == sent
+
+
+async def test_audio_that_overtakes_the_sessions_first_step_is_not_lost(world, monkeypatch):
+    run, gate, waiting = Session.run, asyncio.Event(), []
+
+    async def late(session):
+        waiting.append(session)
+        await gate.wait()
+        await run(session)
+
+    monkeypatch.setattr(Session, "run", late)
+    line = await world.dial(await world.call())
+    sent = [await line.speak(fill=n) for n in range(5)]
+    await world.eventually(lambda: waiting and len(waiting[0]._early) == 5)
+    gate.set()
+    await world.eventually(lambda: world.agents)
+    sent.append(await line.speak(fill=9))
+    await world.eventually(lambda: len(world.agents[0].heard) == 6)
+    assert world.agents[0].heard == sent
 
 
 async def test_the_agents_audio_reaches_the_caller_sample_for_sample(world):
