@@ -67,11 +67,10 @@ class Pairs:
 
     def verdict(self) -> list[str]:
         """Why this is not good enough; empty if it is."""
+        runs = [(0, result) for result in self.warm_up]
+        runs += [*enumerate(self.relay, 1), *enumerate(self.candidate, 1)]
         found = [
-            f"{self.name}, round {number}: {fault}"
-            for results, first in ((self.warm_up, 0), (self.relay, 1), (self.candidate, 1))
-            for number, result in enumerate(results, first)
-            for fault in faults(result)
+            f"{self.name}, round {number}: {fault}" for number, result in runs for fault in faults(result)
         ]
         if self.name == "plain" and median(self.shares) < SHARE_WANTED:
             found.append(f"{self.name}: share {median(self.shares):.2f} of the relay, wanted {SHARE_WANTED}")

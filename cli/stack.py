@@ -185,7 +185,9 @@ class Stack:
         """
         store = open_store(self.store_address)
         try:
-            return any(beat.host_id == host_id and beat.ready(time.time()) for beat in await heartbeats(store))
+            return any(
+                beat.host_id == host_id and beat.ready(time.time()) for beat in await heartbeats(store)
+            )
         finally:
             await store.close()
 
