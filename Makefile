@@ -18,8 +18,8 @@ AZURITE_VERSION := 3.35.0
 $(INSTALLED): requirements.txt requirements-dev.txt media_host/requirements.txt pyproject.toml .python-version
 	@python=$$(tools/find-python); echo "setting up $(VENV) with $$python (once; about a minute)"; \
 	"$$python" -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 $(AZURITE):

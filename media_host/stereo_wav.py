@@ -100,7 +100,8 @@ class StereoWav:
             self.written += count
 
     def close(self) -> None:
-        """Close the file as it is; idempotent."""
+        """Close the file as it is and give the memory back; idempotent. Nothing can be placed afterwards."""
+        self._window = self._window[:0].copy()
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
