@@ -48,11 +48,17 @@ class Peer(asyncio.Protocol):
     Args:
         path: what to ask for, as a client; None: be the server.
         headers: of the client's request.
+
+    Attributes:
+        is_open: the handshake is done, and the connection stands.
+        status: of the server's answer, as a client.
+        asked: the path that the client asked for, as a server.
     """
 
     def __init__(self, path: str | None = None, headers: dict[str, str] | None = None) -> None:
         self.is_open = False
         self.status = 0
+        self.asked = ""
         self._client = path is not None
         self._path = path or "/"
         self._headers = headers or {}
@@ -107,6 +113,7 @@ class Peer(asyncio.Protocol):
                 return None
         else:
             names = {}
+            self.asked = head.split(b" ", 2)[1].decode()
             for line in head.split(b"\r\n")[1:]:
                 name, _, value = line.partition(b":")
                 names[name.strip().lower()] = value.strip()

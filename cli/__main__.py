@@ -7,6 +7,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+from cli import emulator_commands
 from shared.errors import PatchcordError
 from shared.telemetry import configure_logging
 
@@ -24,6 +25,9 @@ def parser() -> argparse.ArgumentParser:
               patchcord demo                          one call from end to end; look into out/demo
               patchcord up                            everything running until Ctrl-C
               patchcord call emulator/scripts/human.yaml    a scripted caller on what `up` runs
+              patchcord emulate --subscribe URL       the ACS emulator alone, for an app of yours in any language
+              patchcord dial --to +18005550000        call that app, and see how it goes
+              patchcord trace FILE                    what went over the wires of a call
               patchcord credentials issue default     an API id and secret for a tenant
         """),
     )
@@ -49,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
     call.add_argument(
         "--out", type=Path, default=Path("out/call"), metavar="FOLDER", help="default: %(default)s"
     )
+
+    emulator_commands.add_to(commands)
 
     credentials = commands.add_parser(
         "credentials", help="issue, add to or revoke a tenant's API credentials"
@@ -93,6 +99,8 @@ async def run(arguments: argparse.Namespace) -> int:
                     "nothing is running here: start it with `patchcord up` in another terminal"
                 )
             return await call_running(RUN_FILE, arguments.script, arguments.out)
+        case "emulate" | "dial" | "trace":
+            return await emulator_commands.run(arguments)
         case _:
             from cli.credentials import credentials
 
@@ -115,6 +123,11 @@ def main() -> int:
     configure_logging("WARNING")
     arguments = parser().parse_args()
     try:
+        if arguments.command == "emulate":
+            import cli.emulate  # noqa: F401  # all modules are to be there before `run` takes them out of the collector
+            from emulator.loop import run as run_emulator
+
+            return run_emulator(_until_interrupted(arguments))
         return asyncio.run(_until_interrupted(arguments))
     except PatchcordError as error:
         print(f"patchcord: {error}", file=sys.stderr)

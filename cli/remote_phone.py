@@ -1,10 +1,11 @@
 """The emulator's control API, seen from another process."""
 
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import yaml
@@ -26,32 +27,37 @@ class RemotePhone:
     Args:
         base: the emulator's address.
         control_key: its control key.
+        ca_file: the certificate to trust when it speaks https.
     """
 
-    def __init__(self, base: str, control_key: str) -> None:
+    def __init__(self, base: str, control_key: str, ca_file: Path | None = None) -> None:
         self._base = base
-        self._session = aiohttp.ClientSession(headers={"Authorization": f"Bearer {control_key}"})
+        trust = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        self._session = aiohttp.ClientSession(
+            headers={"Authorization": f"Bearer {control_key}"}, connector=aiohttp.TCPConnector(ssl=trust)
+        )
 
     async def close(self) -> None:
         """Give the connections back."""
         await self._session.close()
 
-    async def dial(self, script: Path) -> RemoteCall:
-        """Start a call.
+    async def dial(self, script: Path | Mapping[str, Any]) -> RemoteCall:
+        """Start a call that a script describes, in a YAML file or as its data.
 
         Raises:
-            PatchcordError: the emulator refuses the script; the message names the step.
+            PatchcordError: there is no such file, or the emulator refuses the script; the message names the step.
             Unavailable: nothing answers at the emulator's address.
         """
-        body = yaml.safe_load(script.read_text())
+        body = read_script(script) if isinstance(script, Path) else script
+        name = f"{script}: " if isinstance(script, Path) else ""
         try:
             async with self._session.post(f"{self._base}/emulator/calls", json=body) as response:
                 answer = await response.json(content_type=None)
                 if response.status != 201:
-                    raise PatchcordError(f"{script}: {answer['error']['message']}")
+                    raise PatchcordError(f"{name}{answer['error']['message']}")
         except aiohttp.ClientError as error:
             raise Unavailable(
-                f"no emulator answers at {self._base}: start one with `patchcord up`"
+                f"no emulator answers at {self._base}: start one with `patchcord up` or `patchcord emulate`"
             ) from error
         return RemoteCall(answer["id"], answer["correlationId"])
 
@@ -68,3 +74,30 @@ class RemotePhone:
         async with self._session.get(f"{self._base}/emulator/calls/{call.id}") as response:
             summary: Mapping[str, Any] = await response.json()
             return summary
+
+    async def wav(self, call: RemoteCall, side: Literal["heard", "said"]) -> bytes | None:
+        """What the caller heard or said, as a WAV file; None when nobody answered."""
+        async with self._session.get(f"{self._base}/emulator/calls/{call.id}/{side}.wav") as response:
+            return await response.read() if response.status == 200 else None
+
+
+def read_script(path: Path) -> Any:
+    """A caller's script as the control API takes it: the paths of its WAV files are absolute.
+
+    Raises:
+        PatchcordError: there is no such file, or it is no YAML.
+    """
+    try:
+        body = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PatchcordError(f"{path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise PatchcordError(f"{path}: this is no YAML") from None
+    steps = body.get("steps") if isinstance(body, dict) else None
+    for step in steps if isinstance(steps, list) else []:
+        played = step.get("play") if isinstance(step, dict) else None
+        if isinstance(played, str):
+            step["play"] = str((path.parent / played).resolve())
+        elif isinstance(played, dict) and isinstance(played.get("file"), str):
+            played["file"] = str((path.parent / played["file"]).resolve())
+    return body

@@ -18,16 +18,32 @@ def line(seconds: float, what: str, text: str = "") -> str:
     return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head)) or head.rstrip()
 
 
+def _knobs(event: Json) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in (event.get("knobs") or {}).items())
+
+
 def _dialled(event: Json) -> str:
     return f"{event.get('from', '')} calls {event.get('to', '')}"
 
 
 TEXTS: Mapping[str, tuple[str, Callable[[Json], str]]] = {
     "dialled": ("dialled", _dialled),
+    "rung": ("rings", lambda event: f"at {event.get('to', '')}, from {event.get('from', '')}"),
     "ringing": ("ringing", lambda event: ""),
     "answered": ("answered", lambda event: f"{event.get('ms', event['t']):.0f} ms after the event"),
     "caller_says": ("caller says", lambda event: f"“{event.get('text', '')}”"),
+    "caller_plays": (
+        "caller plays",
+        lambda event: f"{event.get('file', '')} ({event.get('ms', 0) / 1000:.1f} s)",
+    ),
+    "tone": ("caller plays", lambda event: f"{event.get('hz', 0):g} Hz for {event.get('seconds', 0):g} s"),
     "keys": ("caller keys", lambda event: f"{event.get('count', 0)} keys"),
+    "keys_heard": ("hears keys", lambda event: f"{event.get('count', 0)} keys"),
+    "on_hold": ("on hold", lambda event: ""),
+    "off_hold": ("off hold", lambda event: ""),
+    "muted": ("muted", lambda event: ""),
+    "unmuted": ("unmuted", lambda event: ""),
+    "fault": ("FAULT", _knobs),
     "barge_in": (
         "barge-in",
         lambda event: f"the agent fell silent {event.get('ms', event.get('silenceMs', 0)):.0f} ms after",
@@ -42,9 +58,23 @@ TEXTS: Mapping[str, tuple[str, Callable[[Json], str]]] = {
 }
 
 
-def tell(event: Json) -> str | None:
-    """The line for a story event of the phone; None for those that only tests read."""
-    known = TEXTS.get(str(event["kind"]))
+MORE: Mapping[str, tuple[str, Callable[[Json], str]]] = {
+    "delivered": ("event taken", lambda event: f"by {event.get('subscription', '')}"),
+    "agent_audio": ("app speaks", lambda event: ""),
+    "agent_silent": ("app silent", lambda event: ""),
+}
+"""What is told where no transcript says what the app said."""
+
+
+def tell(event: Json, *, more: bool = False) -> str | None:
+    """The line for a story event of the phone; None for those that only tests read.
+
+    Args:
+        event: of the story.
+        more: tell also when the app speaks and falls silent.
+    """
+    kind = str(event["kind"])
+    known = TEXTS.get(kind) or (MORE.get(kind) if more else None)
     if known is None:
         return None
     what, text = known

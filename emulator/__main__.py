@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import dataclasses
 import signal
 import sys
 from pathlib import Path
@@ -10,9 +9,17 @@ from pathlib import Path
 import msgspec
 import yaml
 
+from emulator import loop
 from emulator.service import Emulator, EmulatorConfig
 from shared.errors import ConfigurationError, PatchcordError
 from shared.telemetry import configure_logging
+
+
+def _path(wanted: type, value: object) -> Path:
+    """A folder's name as a Path: the one type of the configuration that YAML does not have."""
+    if wanted is not Path or not isinstance(value, str):
+        raise ValueError("Expected the name of a folder")
+    return Path(value)
 
 
 def load_config(path: Path) -> EmulatorConfig:
@@ -33,14 +40,10 @@ def load_config(path: Path) -> EmulatorConfig:
     for name in value:
         if name not in known:
             raise ConfigurationError(f"{path.name}: {name}", "one of " + ", ".join(sorted(known)))
-    folder = value.get("dead_letter")
-    rest = {key: item for key, item in value.items() if key != "dead_letter"}
     try:
-        config = msgspec.convert({"host": "127.0.0.1", "port": 0, **rest}, EmulatorConfig)
+        config = msgspec.convert({"host": "127.0.0.1", "port": 0, **value}, EmulatorConfig, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise ConfigurationError(path.name, str(error)) from None
-    if folder is not None:
-        config = dataclasses.replace(config, dead_letter=Path(str(folder)))
     config.check()
     return config
 
@@ -48,9 +51,8 @@ def load_config(path: Path) -> EmulatorConfig:
 async def run(config: EmulatorConfig) -> None:
     """Run until SIGTERM or SIGINT; prints one line when ready."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Emulator(config) as emulator:
         sys.stdout.write(f"emulator ready: {emulator.endpoint}\n")
         sys.stdout.flush()
@@ -64,7 +66,7 @@ def main() -> int:
     options = parser.parse_args()
     configure_logging()
     try:
-        asyncio.run(run(load_config(options.config)))
+        loop.run(run(load_config(options.config)))
     except PatchcordError as error:
         sys.stderr.write(f"{error.message}\n")
         return 2

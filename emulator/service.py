@@ -3,8 +3,9 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -12,18 +13,35 @@ import aiohttp
 from aiohttp import web
 
 from emulator.acs.auth import is_access_key
-from emulator.acs.calls import Services
+from emulator.acs.bearer import BearerTokens
+from emulator.acs.calls import Call
+from emulator.acs.dialler import Dialler
+from emulator.acs.door import Authenticator
 from emulator.acs.events import TOPIC
 from emulator.acs.exchange import Exchange
+from emulator.acs.identity import Identities
+from emulator.acs.operations.hearing import Hearing
+from emulator.acs.operations.sources import Sounds
+from emulator.acs.operations.transcription import set_up, start_with_call
+from emulator.acs.recordings import Recordings
 from emulator.acs.rest import MAX_BODY, RestApi
+from emulator.acs.rest_body import Route
+from emulator.acs.rest_identity import IdentityRoutes
+from emulator.acs.rest_media import MediaRoutes
+from emulator.acs.rest_recordings import RecordingRoutes
+from emulator.acs.services import Services
 from emulator.acs.signing import ISSUER, Signer
-from emulator.control import ControlApi
+from emulator.control import VALIDATIONS, ControlApi
 from emulator.event_grid.delivery import EventGrid
 from emulator.event_grid.subscriptions import Subscription
 from emulator.faults import Faults
 from emulator.pacing import Ticker
 from emulator.phone.call import PhoneCall, Voice, render
+from emulator.phone.callee import CalleeScript, Phonebook, parse_callee
 from emulator.phone.script import CallerScript, parse_script
+from emulator.tls import Authority, Tls, open_tls
+from emulator.trace import Trace
+from emulator.trace.http import client_middleware, rest_middleware
 from media_host.speech.synthesiser import Synthesiser
 from shared.errors import ConfigurationError
 from shared.settings import is_loopback
@@ -48,6 +66,10 @@ class EmulatorConfig:
         ring_timeout_s: an unanswered call is gone after this (s).
         issuer: the `iss` claim of ACS's JWTs.
         seed: of everything that is shuffled.
+        numbers: phone numbers of the resource: a transfer or a call of an app to one of them is an IncomingCall, if that is
+            subscribed to. Other numbers are its own when a subscription's filter names them (`data.to.rawId`); ACS users always are.
+        tls_folder: where the certificate authority is kept; with it the emulator speaks https (see `emulator.tls`).
+        trace_folder: where the wire trace of each call goes, or None for none (see `emulator.trace`).
     """
 
     host: str
@@ -61,6 +83,9 @@ class EmulatorConfig:
     ring_timeout_s: float = 115.0
     issuer: str = ISSUER
     seed: int | None = None
+    numbers: Sequence[str] = ()
+    tls_folder: Path | None = None
+    trace_folder: Path | None = None
 
     def check(self) -> None:
         """See that an emulator can start with it.
@@ -87,25 +112,43 @@ class Emulator:
         config: how it is set up.
         faults: of all calls that are given none of their own.
         voice: the callers' synthesiser; a child process is started for the first script that speaks when it is None.
+        trace: sees the traffic in place of the one that `trace_folder` makes; it is not closed with the emulator.
+
+    Attributes:
+        trace: the wire trace, or None.
+        watchers: called with each new call of a telephone.
     """
 
     def __init__(
-        self, config: EmulatorConfig, *, faults: Faults | None = None, voice: Voice | None = None
+        self,
+        config: EmulatorConfig,
+        *,
+        faults: Faults | None = None,
+        voice: Voice | None = None,
+        trace: Trace | None = None,
     ) -> None:
         config.check()
         self.config = config
+        self.trace = trace
         self.faults = faults or Faults()
         self.ticker = Ticker()
         self.calls: dict[str, PhoneCall] = {}
+        self.watchers: list[Callable[[PhoneCall], None]] = []
         self._voice = voice
         self._own_voice: Synthesiser | None = None
         self._voice_lock = asyncio.Lock()
+        self._hearing = Hearing()
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
         self._grid: EventGrid | None = None
         self._exchange: Exchange | None = None
         self._signer: Signer | None = None
         self._rest: RestApi | None = None
+        self._phones: Phonebook | None = None
+        self._tls: Tls | None = None
+        self._identities: Identities | None = None
+        self._recordings: Recordings | None = None
+        self._own_trace: Trace | None = None
         self._port = 0
 
     async def __aenter__(self) -> Self:
@@ -123,15 +166,28 @@ class Emulator:
 
     @property
     def endpoint(self) -> str:
-        """Its address: `http://127.0.0.1:PORT`, known after `start`."""
+        """Its address: `http://127.0.0.1:PORT`, or `https://…` with `tls_folder`; known after `start`."""
         if not self._port:
             raise RuntimeError("the emulator has not been started")
-        return f"http://{self.config.host}:{self._port}"
+        scheme = "http" if self.config.tls_folder is None else "https"
+        return f"{scheme}://{self.config.host}:{self._port}"
 
     @property
     def connection_string(self) -> str:
         """`endpoint=…;accesskey=…`; secret."""
         return f"endpoint={self.endpoint};accesskey={self.config.access_key}"
+
+    @property
+    def authority(self) -> Authority | None:
+        """The authority of its certificates, with the files that clients need; None on plain http or before `start`."""
+        return self._tls.authority if self._tls else None
+
+    @property
+    def identities(self) -> Identities:
+        """The resource's users; known after `start`."""
+        if self._identities is None:
+            raise RuntimeError("the emulator has not been started")
+        return self._identities
 
     @property
     def jwks_url(self) -> str:
@@ -167,30 +223,65 @@ class Emulator:
 
         Raises:
             OSError: the port is taken.
+            ConfigurationError: the folder of the certificate authority is not as it should be.
             SubscriptionRefused: an endpoint did not pass the validation handshake.
         """
         config = self.config
         signer = await asyncio.to_thread(Signer, config.resource_id, config.issuer)
         self._signer = signer
+        if config.tls_folder is not None:
+            self._tls = await asyncio.to_thread(open_tls, config.tls_folder, config.host)
+        if config.trace_folder is not None and self.trace is None:
+            self.trace = self._own_trace = await asyncio.to_thread(Trace, config.trace_folder)
+        client_tls = self._tls.client if self._tls else None
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, ssl=client_tls or True),
             headers={"User-Agent": "patchcord-emulator"},
+            middlewares=[client_middleware(self.trace)] if self.trace else [],
         )
-        self._grid = EventGrid(self._session, TOPIC, config.time_scale, config.dead_letter)
+        self._grid = EventGrid(
+            self._session,
+            TOPIC,
+            config.time_scale,
+            config.dead_letter,
+            validation_address=lambda key: f"{self.endpoint}{VALIDATIONS}/{key}",
+        )
         rng = random.Random(config.seed)  # noqa: S311  # shuffles callbacks, protects nothing
         services = Services(self._session, signer, self.ticker, rng, config.resource_id)
-        self._exchange = Exchange(services, self._grid, config.ring_timeout_s)
-        app = web.Application(client_max_size=MAX_BODY)
-        self._rest = RestApi(self._exchange, config.access_key, signer, lambda: self.endpoint)
+        services.dialler = Dialler(client_tls, self.trace)
+        exchange = Exchange(services, self._grid, config.ring_timeout_s, self.faults, config.numbers)
+        self._exchange = exchange
+        self._phones = exchange.phones = Phonebook(exchange, self._keep)
+        tokens = BearerTokens(signer, config.resource_id, config.access_key, self._base)
+        door = Authenticator(config.access_key, tokens, lambda: self._base().partition("://")[2])
+        sounds = services.sounds = Sounds(self._session, self._speaker)
+        services.on_made.append(set_up)
+        if self.trace is not None:
+            services.on_made.append(partial(_introduce, self.trace))
+        services.on_connected.append(start_with_call)
+        self._identities = Identities(config.resource_id, signer)
+        self._recordings = Recordings(services, self._grid)
+        routes: list[Route] = []
+        routes += IdentityRoutes(self._identities).routes()
+        routes += RecordingRoutes(exchange, self._recordings).routes()
+        routes += MediaRoutes(exchange, sounds, self._hearing).routes()
+        middlewares = [rest_middleware(self.trace)] if self.trace else []
+        app = web.Application(client_max_size=MAX_BODY, middlewares=middlewares)
+        tokens.add_to(app.router)
+        self._rest = RestApi(exchange, door, signer, self._base, routes)
         self._rest.add_to(app.router)
         ControlApi(self, config.control_key).add_to(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, config.host, config.port)
+        server_tls = self._tls.server if self._tls else None
+        site = web.TCPSite(self._runner, config.host, config.port, ssl_context=server_tls)
         await site.start()
         self._port = int(self._runner.addresses[0][1])
         for subscription in config.subscriptions:
             await self.subscribe(subscription)
+
+    def _base(self) -> str:
+        return self.endpoint
 
     async def subscribe(self, subscription: Subscription) -> None:
         """Add an event subscription after its validation handshake.
@@ -215,12 +306,39 @@ class Emulator:
         parsed = script if isinstance(script, CallerScript) else parse_script(script)
         voice = await self._speaker() if parsed.texts() else None
         speech = await render(parsed, voice)
-        call = PhoneCall(parsed, speech, self._exchange, faults or self.faults)
-        self.calls[call.id] = call
-        while len(self.calls) > KEPT_CALLS:
-            del self.calls[next(iter(self.calls))]
+        if faults is None:
+            faults = self.faults.copy()
+            faults.set(parsed.faults)
+        call = PhoneCall(parsed, speech, self._exchange, faults)
+        self._keep(call)
         call.dial()
         return call
+
+    def _keep(self, call: PhoneCall) -> None:
+        self.calls[call.id] = call
+        for watcher in self.watchers:
+            watcher(call)
+        while len(self.calls) > KEPT_CALLS:
+            del self.calls[next(iter(self.calls))]
+
+    @property
+    def phones(self) -> Phonebook:
+        """The telephones that can be called; known after `start`."""
+        if self._phones is None:
+            raise RuntimeError("the emulator has not been started")
+        return self._phones
+
+    async def add_phone(self, script: CalleeScript | dict[str, object]) -> CalleeScript:
+        """Add a telephone that apps and other telephones can call, or give it another script. Its calls are in `calls`.
+
+        Raises:
+            InvalidInput: the script is wrong; names the place.
+            AgentUnavailable: the person's synthesiser does not start.
+        """
+        parsed = script if isinstance(script, CalleeScript) else parse_callee(script)
+        voice = await self._speaker() if parsed.script.texts() else None
+        self.phones.add(parsed, await render(parsed.script, voice))
+        return parsed
 
     async def _speaker(self) -> Voice:
         if self._voice is not None:
@@ -236,14 +354,34 @@ class Emulator:
         """End all calls and stop; idempotent."""
         if self._exchange is not None:
             await self._exchange.close()
-        for call in self.calls.values():
+        if self._recordings is not None:
+            await self._recordings.close()
+        for call in list(self.calls.values()):
             await call.ended()
         if self._grid is not None:
             await self._grid.close()
         if self._runner is not None:
-            await self._runner.cleanup()
+            await _stop(self._runner)
         if self._session is not None:
             await self._session.close()
+        if self._own_trace is not None:
+            await asyncio.to_thread(self._own_trace.close)
         if self._own_voice is not None:
             await self._own_voice.close()
             self._own_voice = None
+        await self._hearing.close()
+
+
+def _introduce(trace: Trace, call: Call) -> None:
+    """Tell the trace a connection's ids before anybody uses them: callbacks, and what an app does then, may beat the answer."""
+    trace.learn(call.properties())
+
+
+async def _stop(runner: web.AppRunner) -> None:
+    """Stop serving; connections that clients hold open end here. With TLS they would wait half a minute for a farewell."""
+    server = runner.server
+    transports = [handler.transport for handler in server.connections] if server is not None else []
+    await runner.cleanup()
+    for transport in filter(None, transports):
+        transport.abort()
+    await asyncio.sleep(0)

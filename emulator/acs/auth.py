@@ -44,11 +44,18 @@ class HmacVerifier:
         self._key = base64.b64decode(access_key, validate=True)
 
     def verify(
-        self, method: str, path_and_query: str, headers: Mapping[str, str], body: bytes, now: float
+        self,
+        method: str,
+        path_and_query: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: float,
+        own_host: str = "",
     ) -> bool:
         """Whether the request was signed with the key within the last 15 minutes and has the body that was signed.
 
-        Three slips of real clients pass: a trailing `/` in the signed host, and a path quoted otherwise than sent.
+        Three slips of real clients pass: a trailing `/` in the signed host, a path quoted otherwise than sent, and the
+        emulator's own host signed where another one was asked (downloads of recordings).
 
         Args:
             method: the HTTP verb.
@@ -56,6 +63,7 @@ class HmacVerifier:
             headers: case-insensitive.
             body: the bytes.
             now: Unix time (s).
+            own_host: the emulator's host and port.
         """
         match = SCHEME.fullmatch(headers.get("Authorization", ""))
         date, host = headers.get("x-ms-date", ""), headers.get("Host", "")
@@ -69,7 +77,7 @@ class HmacVerifier:
                 match[1], signature(self._key, method.upper(), path, date, signed_host, digest)
             )
             for path in _paths(path_and_query)
-            for signed_host in (host, f"{host}/")
+            for signed_host in dict.fromkeys((host, f"{host}/", own_host or host, f"{own_host or host}/"))
         )
 
     @staticmethod

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+import uuid
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import aiohttp
@@ -55,7 +56,13 @@ class Outbox:
         if self._closed or kind in self._faults.drop_callbacks:
             return None
         self._posted.add(kind)
-        task = asyncio.create_task(self._post(event, uri, kind))
+        task = self._spawn(self._post(event, uri, kind))
+        if self._faults.take("unknown_callbacks"):
+            self._spawn(self._post(_of_unknown_kind(event), uri, "Unknown"))
+        return task
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -90,6 +97,8 @@ class Outbox:
             for before in self._order[: self._order.index(kind)]:
                 await self._done[before].wait()
         try:
+            if late_s := self._faults.late_s(kind):
+                await asyncio.sleep(late_s)
             copies = 1 + self._faults.duplicate_callbacks
             taken = await asyncio.gather(*(self._deliver(event, uri) for _ in range(copies)))
             (self.sent if any(taken) else self.failed).append(kind)
@@ -121,3 +130,10 @@ class Outbox:
             if status < 500:
                 return False
         return False
+
+
+def _of_unknown_kind(event: Json) -> Json:
+    """A callback of a type that nobody has heard of, as a newer version of the service may send it."""
+    kind = PREFIX + "SomethingNew"
+    data = {**event["data"], "publicEventType": kind, "somethingNew": {"kind": "novel"}}
+    return {**event, "id": str(uuid.uuid4()), "type": kind, "data": data}

@@ -1,121 +1,75 @@
-"""One call as the service keeps it: state, participants, callbacks, media (acs.md 8)."""
+"""An app's connection to a call: its state, callbacks and media (acs.md 8). Operations on it are in `operations`."""
 
 import asyncio
 import logging
-import random
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-import aiohttp
-
+from emulator.acs.app_leg import AppLeg
 from emulator.acs.callbacks import Outbox
-from emulator.acs.errors import RestError, wrong_state
+from emulator.acs.conversation import Conversation
+from emulator.acs.errors import not_found, wrong_state
 from emulator.acs.events import callback, result
-from emulator.acs.handset import Handset
-from emulator.acs.identifiers import Identifier, address
-from emulator.acs.media import MediaOptions
-from emulator.acs.signing import Signer
+from emulator.acs.identifiers import Identifier
+from emulator.acs.legs import Leg
+from emulator.acs.offers import Parties
+from emulator.acs.services import CallState, ConnectionRequest, Operation, Services
 from emulator.acs.streaming import Outcome, Streaming
 from emulator.faults import Faults
-from emulator.pacing import Ticker
 
 log = logging.getLogger(__name__)
 
 type Json = dict[str, Any]
 
 GOODBYE = result(200, 7000, "The conversation has ended. DiagCode: 0#7000.@")
-PLAIN_SAMPLE_RATE = 16000
-TARGET_RINGS_S = 0.1
-MEDIA_FIRST_S = 1.0
+CALLBACK_WITHIN_S = 1.0
+"""What has to come after a callback waits for its delivery at most so long (s)."""
 CALLBACK_FIRST_S = 0.25
 
 
-class CallState(StrEnum):
-    """`callConnectionState` (acs.md 1.4)."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    TRANSFERRING = "transferring"
-    TRANSFER_ACCEPTED = "transferAccepted"
-    DISCONNECTED = "disconnected"
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What all calls of an emulator share."""
-
-    session: aiohttp.ClientSession
-    signer: Signer
-    ticker: Ticker
-    rng: random.Random
-    resource_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Parties:
-    """Who talks to whom, and by which ids."""
-
-    caller: Identifier
-    callee: Identifier
-    server_call_id: str
-    correlation_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What an operation on a call carries along: its context comes back in callbacks, which may go to an address of their own."""
-
-    context: str | None = None
-    callback_uri: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerRequest:
-    """A checked AnswerCallRequest."""
-
-    callback_uri: str
-    api_version: str
-    operation: Operation
-    media: MediaOptions | None
-
-
-class Call:
-    """An answered call. Made in the moment of the answer; `connect` brings it to life.
+class Call(AppLeg):
+    """A connection. Made by an answer, a createCall or a connect; `connect` brings it to life once it has a seat.
 
     Args:
         services: shared parts.
         parties: who and by which ids.
-        handset: the phone.
-        request: the answer.
+        identity: the app's own participant when it is an ACS user; any other gives it a user of its own.
+        request: what made it.
         faults: of this call.
         forget: called when the call is over and the service knows it no more.
+
+    Attributes:
+        id: `callConnectionId`.
+        state: `callConnectionState`.
+        outbox: its callbacks.
+        streaming: its media, or None when none was asked for.
+        ended: set when the last callback has gone out.
+        extras: operations keep their state of this call here.
     """
 
     def __init__(
         self,
         services: Services,
         parties: Parties,
-        handset: Handset,
-        request: AnswerRequest,
+        identity: Identifier | None,
+        request: ConnectionRequest,
         faults: Faults,
         forget: Callable[["Call"], None],
     ) -> None:
+        super().__init__(request.answered_by or self._identity(identity, services))
         self.id = str(uuid.uuid4())
         self.parties = parties
         self.state = CallState.CONNECTING
-        self.handset = handset
         self.faults = faults
+        self.request = request
         self.outbox = Outbox(services.session, services.signer, faults)
-        self.participants: list[Identifier] = [parties.caller, self._app_identity(services)]
-        self.streaming: Streaming | None = None
         self.ended = asyncio.Event()
-        self._services = services
-        self._request = request
+        self.extras: dict[str, Any] = {}
+        self.services = services
         self._forget = forget
         self._sequence = 0
+        self._announced = False
         self._tasks: set[asyncio.Task[Any]] = set()
         if request.media is not None:
             self.streaming = Streaming(
@@ -125,16 +79,18 @@ class Call:
                     "x-ms-call-correlation-id": parties.correlation_id,
                 },
                 services.signer,
-                faults.clock_skew_s,
-                str(parties.caller["rawId"]),
-                handset,
-                self._report,
-                faults.media_refused,
+                faults,
+                self,
+                self.report,
+                services.dialler,
             )
+            self.wants_each = request.media.channels == "unmixed"
 
     @staticmethod
-    def _app_identity(services: Services) -> Identifier:
+    def _identity(identity: Identifier | None, services: Services) -> Identifier:
         """The app's own participant: recordings show an ACS user beside the caller (acs.md 4.2)."""
+        if identity is not None and identity["kind"] == "communicationUser":
+            return identity
         user = f"8:acs:{services.resource_id}_{uuid.uuid4()}"
         return {"kind": "communicationUser", "rawId": user, "communicationUser": {"id": user}}
 
@@ -143,34 +99,48 @@ class Call:
         """Whether the call has ended."""
         return self.state is CallState.DISCONNECTED
 
+    @property
+    def connection(self) -> "Call | None":
+        """See `Leg`."""
+        return self
+
     def properties(self) -> Json:
         """CallConnectionProperties."""
+        request = self.request
         body: Json = {
             "callConnectionId": self.id,
             "serverCallId": self.parties.server_call_id,
             "correlationId": self.parties.correlation_id,
             "callConnectionState": self.state.value,
-            "callbackUri": self._request.callback_uri,
-            "targets": [self.parties.callee],
+            "callbackUri": request.callback_uri,
+            "targets": list(request.targets) or [self.parties.callee],
             "source": self.parties.caller,
         }
+        if request.source_number is not None:
+            body["sourceCallerIdNumber"] = {"value": request.source_number}
+        if request.source_name:
+            body["sourceDisplayName"] = request.source_name
+        if request.answered_by is not None:
+            body["answeredBy"] = request.answered_by["communicationUser"]
         if self.streaming is not None:
             body["mediaStreamingSubscription"] = {
                 "id": self.streaming.subscription_id,
                 "state": "active" if self.streaming.active else "inactive",
                 "subscribedContentTypes": ["audio"],
             }
+        if "transcription" in self.extras:
+            body["transcriptionSubscription"] = self.extras["transcription"].subscription()
         return body
 
     def roster(self) -> list[Json]:
         """CallParticipant objects."""
-        return [{"identifier": who, "isMuted": False, "isOnHold": False} for who in self.participants]
+        return [] if self.conversation is None or self.is_over else self.conversation.roster(self)
 
     # --- callbacks ---
 
     def _event(self, kind: str, data: Json) -> Json:
         common = {
-            "version": self._request.api_version,
+            "version": self.request.api_version,
             "serverCallId": self.parties.server_call_id,
             "correlationId": self.parties.correlation_id,
         }
@@ -179,28 +149,36 @@ class Call:
     def post(
         self, kind: str, data: Json | None = None, operation: Operation | None = None
     ) -> asyncio.Task[None] | None:
-        """Send a callback; `operation` is the one it belongs to, the answer when it is None."""
-        operation = operation or self._request.operation
+        """Send a callback; `operation` is the one it belongs to, the answer (or create) when it is None."""
+        operation = operation or self.request.operation
         body: Json = {"resultInformation": result(), **(data or {})}
         if operation.context is not None:
             body["operationContext"] = operation.context
-        uri = operation.callback_uri or self._request.callback_uri
+        uri = operation.callback_uri or self.request.callback_uri
         return self.outbox.post(self._event(kind, body), uri)
 
+    def roster_changed(self) -> None:
+        """Tell the app who is there, once it has been told for the first time."""
+        if self._announced and not self.is_over:
+            self._post_participants()
+
     def _post_participants(self) -> asyncio.Task[None] | None:
+        self._announced = True
         self._sequence += 1
         data = {
             "sequenceNumber": self._sequence,
             "participants": self.roster(),
             "resultInformation": result(message=""),
         }
-        return self.outbox.post(self._event("ParticipantsUpdated", data), self._request.callback_uri)
+        return self.outbox.post(self._event("ParticipantsUpdated", data), self.request.callback_uri)
 
-    def _report(self, kind: str, data: Json) -> None:
+    def report(self, kind: str, data: Json, operation: Operation | None = None) -> None:
+        """As `post`, but nothing once the call is over."""
         if not self.is_over:
-            self.post(kind, data)
+            self.post(kind, data, operation)
 
-    def _spawn(self, work: Any) -> asyncio.Task[Any]:
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run something for as long as the call lives; it is cancelled when the last callback has gone out."""
         task: asyncio.Task[Any] = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -213,26 +191,30 @@ class Call:
 
         With shuffled callbacks that is in half of all calls only after the first callback was delivered.
         """
-        media = self._request.media
-        self.handset.answered(media.sample_rate if media else PLAIN_SAMPLE_RATE)
-        self.state = CallState.CONNECTED
-        self._services.ticker.add(self.tick)
-        order = ["CallConnected", "ParticipantsUpdated"]
-        dial = None
-        if self.streaming is not None and media is not None and media.start:
-            order.append("media")
-            dial = self._spawn(self.streaming.start())
-        shuffled = self.faults.callback_order == "shuffled"
-        if shuffled:
-            self._services.rng.shuffle(order)
-        first = asyncio.Event()
-        self._spawn(self._announce(order, dial, first))
-        if shuffled and self._services.rng.random() < 0.5:
+        first = self.come_up()
+        if self.faults.callback_order == "shuffled" and self.services.rng.random() < 0.5:
             try:
                 async with asyncio.timeout(CALLBACK_FIRST_S):
                     await first.wait()
             except TimeoutError:
                 pass
+
+    def come_up(self) -> asyncio.Event:
+        """Bring the call up; the event is set when the first callback was delivered."""
+        media = self.request.media
+        self.state = CallState.CONNECTED
+        order = ["CallConnected", "ParticipantsUpdated"]
+        dial = None
+        if self.streaming is not None and media is not None and media.start:
+            order.append("media")
+            dial = self.spawn(self.streaming.start())
+        if self.faults.callback_order == "shuffled":
+            self.services.rng.shuffle(order)
+        for listener in self.services.on_connected:
+            listener(self)
+        first = asyncio.Event()
+        self.spawn(self._announce(order, dial, first))
+        return first
 
     async def _announce(
         self, order: list[str], dial: asyncio.Task[Outcome] | None, first: asyncio.Event
@@ -241,7 +223,7 @@ class Call:
         media_posted = dial is None
         for step in order:
             if step == "media" and dial is not None:
-                await asyncio.wait({dial}, timeout=MEDIA_FIRST_S)
+                await asyncio.wait({dial}, timeout=CALLBACK_WITHIN_S)
                 if not dial.done():
                     continue
                 delivery = self._post_outcome(dial.result(), None)
@@ -251,7 +233,7 @@ class Call:
             else:
                 delivery = self._post_participants()
             if delivery is not None and isinstance(self.faults.callback_order, str):
-                await asyncio.wait({delivery}, timeout=MEDIA_FIRST_S)
+                await asyncio.wait({delivery}, timeout=CALLBACK_WITHIN_S)
             first.set()
         if not media_posted and dial is not None:
             self._post_outcome(await dial, None)
@@ -261,40 +243,57 @@ class Call:
             return None
         return self.post(outcome.kind, outcome.data, operation)
 
-    def tick(self, now: float) -> None:
-        """20 ms of the call."""
-        if self.streaming is not None:
-            self.streaming.tick(now)
+    def hang_up(self) -> None:
+        """The app leaves; with fewer than two left the call ends for everybody."""
+        self.stop("agent_hung_up", "agent")
+
+    def stop(self, reason: str, by: str) -> None:
+        """The app's part in the call ends."""
+        if self.conversation is not None and self in self.conversation.legs:
+            self.conversation.leave(self, reason, by)
         else:
-            self.handset.next_frame(now)
-            self.handset.hear(None, 0.0, now)
+            self.gone(reason, by)
 
-    def press(self, key: str) -> None:
-        """The caller presses a key."""
-        if self.streaming is not None:
-            self.streaming.press(key)
+    def terminate(self) -> None:
+        """The app ends the call for everybody."""
+        if self.conversation is not None and self in self.conversation.legs:
+            self.conversation.end("agent_hung_up", "agent")
+        else:
+            self.gone("agent_hung_up", "agent")
 
-    def hang_up(self, by: str, reason: str) -> None:
-        """End the call; `by` is `caller`, `agent` or `service`. Idempotent; callbacks go out by themselves."""
-        if self.is_over:
-            return
+    def gone(self, reason: str, by: str) -> None:
+        """See `Leg`; the last callbacks go out by themselves."""
+        if not self.is_gone:
+            self._end()
+            super().gone(reason, by)
+            self.spawn(self._finish())
+
+    def _end(self) -> None:
         self.state = CallState.DISCONNECTED
-        self._services.ticker.remove(self.tick)
         self._forget(self)
-        self.handset.over(reason, by)
-        self._spawn(self._finish())
+
+    def fail(self, kind: str, information: Json) -> None:
+        """The connection never came up: one callback tells so, and nothing follows it."""
+        if not self.is_gone:
+            self._end()
+            super().gone("failed", "service")
+            self.spawn(self._last(kind, {"resultInformation": information}))
 
     async def _finish(self) -> None:
         try:
             stopped = await self.streaming.end() if self.streaming is not None else None
             if stopped is not None:
                 self.post(stopped.kind, stopped.data)
-            self.participants = []
-            self._post_participants()
-            body: Json = {"resultInformation": GOODBYE}
-            if self._request.operation.context is not None:
-                body["operationContext"] = self._request.operation.context
-            await self.outbox.post_last(self._event("CallDisconnected", body), self._request.callback_uri)
+            if self._announced:
+                self._post_participants()
+        finally:
+            await self._last("CallDisconnected", {"resultInformation": GOODBYE})
+
+    async def _last(self, kind: str, body: Json) -> None:
+        try:
+            if self.request.operation.context is not None:
+                body["operationContext"] = self.request.operation.context
+            await self.outbox.post_last(self._event(kind, body), self.request.callback_uri)
         finally:
             self.ended.set()
             for task in self._tasks - {asyncio.current_task()}:
@@ -307,94 +306,26 @@ class Call:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # --- operations ---
+    # --- for operations ---
 
-    def require_connected(self) -> None:
-        """See that an operation can act on the call.
+    def require_connected(self) -> Conversation:
+        """See that an operation can act on the call; returns its conversation.
 
         Raises:
-            RestError: 400/8585 while it is being transferred.
+            RestError: 400/8501 before it is established, 400/8585 while it is being transferred.
         """
+        conversation = self.seat()
         if self.state is not CallState.CONNECTED:
             raise wrong_state()
+        return conversation
 
-    def start_media(self, operation: Operation) -> None:
-        """`startMediaStreaming`: dial the address of the answer (again).
-
-        Raises:
-            RestError: 405/8522 the call was answered without media options; 400/8585 it streams already.
-        """
-        self.require_connected()
-        streaming = self.streaming
-        if streaming is None:
-            raise RestError(405, "8522", "Media streaming was not configured when the call was answered.")
-        if streaming.active:
-            raise wrong_state("Media streaming has started already.")
-        self._spawn(self._start_media(streaming, operation))
-
-    async def _start_media(self, streaming: Streaming, operation: Operation) -> None:
-        self._post_outcome(await streaming.start(), operation)
-
-    def stop_media(self, operation: Operation) -> None:
-        """`stopMediaStreaming`.
+    def participant(self, who: Identifier) -> Leg:
+        """The participant.
 
         Raises:
-            RestError: 400/8585 when nothing streams.
+            RestError: 404/8522: it is not in this call. 400/8501: the call is not established.
         """
-        self.require_connected()
-        streaming = self.streaming
-        if streaming is None or not streaming.active:
-            raise wrong_state("Media streaming has not started.")
-        self._spawn(self._stop_media(streaming, operation))
-
-    async def _stop_media(self, streaming: Streaming, operation: Operation) -> None:
-        outcome = await streaming.stop()
-        if outcome is not None:
-            self._post_outcome(outcome, operation)
-
-    def _fails(self, target: Identifier) -> bool:
-        return bool(self.faults.failing_targets & {address(target), str(target["rawId"])})
-
-    def transfer(self, target: Identifier, transferee: Identifier | None, operation: Operation) -> None:
-        """`transferToParticipant`: accepted and then disconnected, or failed and still connected (acs.md 6)."""
-        self.require_connected()
-        self.state = CallState.TRANSFERRING
-        self._spawn(self._transfer(target, transferee or self.parties.caller, operation))
-
-    async def _transfer(self, target: Identifier, transferee: Identifier, operation: Operation) -> None:
-        await asyncio.sleep(TARGET_RINGS_S)
-        if self.is_over:
-            return
-        if self._fails(target):
-            self.state = CallState.CONNECTED
-            declined = result(603, 8538, "Action failed, the transfer target declined the call.")
-            self.post("CallTransferFailed", {"resultInformation": declined}, operation)
-            return
-        self.state = CallState.TRANSFER_ACCEPTED
-        accepted = self.post(
-            "CallTransferAccepted", {"transferTarget": target, "transferee": transferee}, operation
-        )
-        if accepted is not None:
-            await asyncio.wait({accepted}, timeout=MEDIA_FIRST_S)
-        self.handset.transferred(address(target))
-        self.hang_up("agent", "transferred")
-
-    def add_participant(self, target: Identifier, operation: Operation) -> str:
-        """`participants:add`: returns the invitation's id; the target answers at once, or fails when told to."""
-        self.require_connected()
-        self._spawn(self._add_participant(target, operation))
-        return str(uuid.uuid4())
-
-    async def _add_participant(self, target: Identifier, operation: Operation) -> None:
-        await asyncio.sleep(TARGET_RINGS_S)
-        if self.is_over:
-            return
-        if self._fails(target):
-            unanswered = result(408, 8587, "Incoming call not answered within time.")
-            self.post(
-                "AddParticipantFailed", {"participant": target, "resultInformation": unanswered}, operation
-            )
-            return
-        self.participants = [*self.participants, target]
-        self.post("AddParticipantSucceeded", {"participant": target}, operation)
-        self._post_participants()
+        leg = self.seat().find(str(who["rawId"]))
+        if leg is None:
+            raise not_found("Participant")
+        return leg

@@ -41,3 +41,8 @@ def invalid(field: str) -> RestError:
 def wrong_state(message: str = "The action is not valid in the current state of the call.") -> RestError:
     """400/8585: the action does not fit the call's state."""
     return RestError(400, "8585", message)
+
+
+def not_established() -> RestError:
+    """400/8501: nobody has picked up yet."""
+    return RestError(400, "8501", "The call is not established.")

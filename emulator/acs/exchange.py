@@ -1,16 +1,32 @@
-"""The switchboard: ringing calls by their one-shot context, answered calls by their connection id (acs.md 5.1, 8)."""
+"""The switchboard: whom an address belongs to, ringing offers by their one-shot context, connections by id (acs.md 5.1, 8)."""
 
 import asyncio
 import logging
 import uuid
-from dataclasses import dataclass, field
-from typing import Any
+import weakref
+from collections.abc import Collection
+from typing import Any, Protocol
 
-from emulator.acs.calls import AnswerRequest, Call, Parties, Services
-from emulator.acs.errors import RestError, not_found
+from emulator.acs.calls import Call
+from emulator.acs.conversation import Conversation
+from emulator.acs.errors import not_found
 from emulator.acs.events import incoming_call, new_incoming_call_context, new_server_call_id
 from emulator.acs.handset import Handset
 from emulator.acs.identifiers import Identifier, address
+from emulator.acs.inbound import InboundCall
+from emulator.acs.legs import Leg, PhoneLeg
+from emulator.acs.offers import (
+    BY_REJECT_REASON,
+    DECLINED,
+    NOBODY,
+    REDIRECTED_AWAY,
+    UNANSWERED,
+    WITHDRAWN,
+    Offer,
+    Parties,
+    Refusal,
+)
+from emulator.acs.services import ConnectionRequest, Services
 from emulator.event_grid.delivery import Delivery, EventGrid
 from emulator.faults import Faults
 
@@ -18,33 +34,19 @@ log = logging.getLogger(__name__)
 
 type Json = dict[str, Any]
 
+TARGET_RINGS_S = 0.1
+"""Somebody outside the emulator, and a target that fails on demand, rings for so long (s)."""
 
-@dataclass(slots=True, eq=False)
-class Ringing:
-    """A call that nobody has answered yet, or did answer: `call` is set then.
 
-    Attributes:
-        parties: who and by which ids.
-        handset: the phone.
-        context: the `incomingCallContext` that answers it now.
-        event: the last IncomingCall event, for delivering it again.
-        faults: of this call.
-        statuses: what is left of `Faults.rest_status`.
-        delays: what is left of `Faults.rest_delay_s`.
-    """
+NAMING_KEYS = ("data.to.rawid", "data.to.phonenumber.value")
+"""A subscription with a filter on one of these names the numbers that are its resource's own."""
 
-    parties: Parties
-    handset: Handset
-    faults: Faults
-    display_name: str = ""
-    custom_context: Json | None = None
-    context: str = field(default="", repr=False)
-    event: Json = field(default_factory=dict, repr=False)
-    call: Call | None = None
-    over: bool = False
-    statuses: dict[str, list[int]] = field(default_factory=dict)
-    delays: dict[str, float] = field(default_factory=dict)
-    timer: asyncio.TimerHandle | None = None
+
+class Phones(Protocol):
+    """The telephones that can be called."""
+
+    def ring(self, offer: Offer) -> bool:
+        """Let the telephone at `offer.parties.callee` ring; False when there is none."""
 
 
 class Exchange:
@@ -54,17 +56,51 @@ class Exchange:
         services: what calls share.
         grid: where IncomingCall events go.
         ring_timeout_s: an unanswered call is gone after this (s; the service: 115 s for phone numbers).
+        faults: of calls that apps make.
+        numbers: phone numbers of the resource; others are its own only when a subscription's filter names them (`NAMING_KEYS`).
+
+    Attributes:
+        phones: the telephones that can be called, or None.
     """
 
-    def __init__(self, services: Services, grid: EventGrid, ring_timeout_s: float) -> None:
-        self._services = services
+    def __init__(
+        self,
+        services: Services,
+        grid: EventGrid,
+        ring_timeout_s: float,
+        faults: Faults | None = None,
+        numbers: Collection[str] = (),
+    ) -> None:
+        self.services = services
+        self.phones: Phones | None = None
+        self.ring_timeout_s = ring_timeout_s
+        self.faults = faults or Faults()
         self._grid = grid
-        self._ring_timeout_s = ring_timeout_s
-        self._contexts: dict[str, Ringing] = {}
-        self._calls: dict[str, Ringing] = {}
+        self._numbers = frozenset(numbers)
+        self._offers: dict[str, Offer] = {}
+        self._ringing: set[Offer] = set()
+        self._calls: dict[str, Call] = {}
         self._finishing: set[Call] = set()
+        self._conversations: weakref.WeakSet[Conversation] = weakref.WeakSet()
 
-    # --- the phone's side ---
+    # --- conversations ---
+
+    def new_conversation(self, rate: int = 0) -> Conversation:
+        """An empty one with ids of its own."""
+        made = Conversation(new_server_call_id(), str(uuid.uuid4()), self.services.ticker, rate)
+        self._conversations.add(made)
+        return made
+
+    def conversation(self, server_call_id: str) -> Conversation:
+        """The running conversation.
+
+        Raises:
+            RestError: 404/8522.
+        """
+        for found in self._conversations:
+            if found.server_call_id == server_call_id and found.legs:
+                return found
+        raise not_found()
 
     def place(
         self,
@@ -75,106 +111,154 @@ class Exchange:
         *,
         display_name: str = "",
         custom_context: Json | None = None,
-    ) -> Ringing:
-        """Make a call that does not ring yet; `ring` offers it to the app."""
-        parties = Parties(caller, callee, new_server_call_id(), str(uuid.uuid4()))
-        statuses = {operation: list(codes) for operation, codes in faults.rest_status.items()}
-        return Ringing(
-            parties,
-            handset,
-            faults,
-            display_name,
-            custom_context,
-            statuses=statuses,
-            delays=dict(faults.rest_delay_s),
+    ) -> InboundCall:
+        """A telephone's call that does not ring yet; `InboundCall.ring` offers it."""
+        leg = PhoneLeg(caller, handset, faults)
+        return InboundCall(self, leg, callee, display_name, custom_context)
+
+    # --- ringing ---
+
+    def owns(self, target: Identifier) -> bool:
+        """Whether calls to `target` come to apps of this resource: an ACS user, or a number of its own, that is subscribed to."""
+        probe = incoming_call(target, target, context="", server_call_id="", correlation_id="")
+        wanted = [subscription for subscription in self._grid.subscriptions if subscription.wants(probe)]
+        if target["kind"] == "communicationUser" or address(target) in self._numbers:
+            return bool(wanted)
+        return any(
+            condition.key.lower() in NAMING_KEYS
+            for subscription in wanted
+            for condition in subscription.filters
         )
 
-    def ring(self, ringing: Ringing) -> bool:
-        """Offer the call to the app: a new context and one event for each subscription that wants it.
+    def ring(self, offer: Offer, *, dialled: bool = False) -> None:
+        """Let the callee ring, wherever it is: a telephone here, an app, or outside the emulator.
 
-        Returns:
-            Whether any subscription wants it; otherwise nobody will ever answer.
+        A target that fails on demand declines. An address that is nobody's here lies outside, and picks up at once; unless a
+        telephone here `dialled` it, which always calls an app.
         """
-        ringing.context = new_incoming_call_context()
-        self._contexts[ringing.context] = ringing
-        parties = ringing.parties
-        ringing.event = incoming_call(
+        callee = offer.parties.callee
+        self._ringing.add(offer)
+        loop = asyncio.get_running_loop()
+        if not dialled and offer.faults.failing_targets & {address(callee), str(callee["rawId"])}:
+            offer.timer = loop.call_later(TARGET_RINGS_S, self.refuse, offer, DECLINED)
+            return
+        offer.timer = loop.call_later(offer.timeout_s, self.refuse, offer, UNANSWERED)
+        if self.phones is not None and self.phones.ring(offer):
+            offer.rings()
+        elif dialled or self.owns(callee):
+            if not self._ring_apps(offer):
+                self.refuse(offer, NOBODY)
+        else:
+            offer.timer.cancel()
+            offer.timer = loop.call_later(TARGET_RINGS_S, self._outside, offer)
+
+    def _ring_apps(self, offer: Offer) -> bool:
+        """One event for each subscription that wants the call; False when none does."""
+        offer.context = new_incoming_call_context()
+        self._offers[offer.context] = offer
+        parties = offer.parties
+        offer.event = incoming_call(
             parties.caller,
             parties.callee,
-            context=ringing.context,
+            context=offer.context,
             server_call_id=parties.server_call_id,
             correlation_id=parties.correlation_id,
-            display_name=ringing.display_name,
-            custom_context=ringing.custom_context,
+            display_name=offer.display_name,
+            custom_context=offer.custom_context,
         )
-        loop = asyncio.get_running_loop()
-        ringing.timer = loop.call_later(self._ring_timeout_s, self._unanswered, ringing)
-        ringing.handset.ringing()
-        return bool(self.deliver(ringing, 1 + ringing.faults.duplicate_events))
+        offer.rings()
+        return bool(self.deliver(offer, faults=offer.faults))
 
-    def deliver(self, ringing: Ringing, copies: int = 1) -> list[Delivery]:
-        """Deliver the call's event (again)."""
+    def deliver(self, offer: Offer, copies: int = 1, faults: Faults | None = None) -> list[Delivery]:
+        """Deliver the offer's event (again, and then without faults)."""
         return self._grid.publish(
-            ringing.event,
+            offer.event,
             copies=copies,
-            on_delivered=lambda delivery: ringing.handset.delivered(delivery.subscription.name),
+            on_delivered=lambda delivery: offer.delivered(delivery.subscription.name),
+            faults=faults,
         )
 
-    def hang_up(self, ringing: Ringing, reason: str = "caller_hung_up", by: str = "caller") -> None:
-        """The caller hangs up, ringing or talking."""
-        if ringing.call is not None:
-            ringing.call.hang_up(by, reason)
-        else:
-            self._stop_ringing(ringing)
-            self._end_unanswered(ringing, reason, by)
+    def _outside(self, offer: Offer) -> None:
+        """Somebody whom the emulator does not have picks up, and says nothing."""
+        if self._finish(offer):
+            offer.accepted(None)
 
-    def _unanswered(self, ringing: Ringing) -> None:
-        self._stop_ringing(ringing)
-        self._end_unanswered(ringing, "unanswered", "service")
+    def stranger(self, who: Identifier) -> PhoneLeg:
+        """Somebody outside the emulator, as a participant."""
+        return PhoneLeg(who, Handset(), self.faults)
 
-    def _stop_ringing(self, ringing: Ringing) -> None:
-        self._contexts.pop(ringing.context, None)
-        if ringing.timer is not None:
-            ringing.timer.cancel()
+    def pick_up(self, offer: Offer, leg: Leg) -> bool:
+        """A telephone answers; False when the offer is over."""
+        if not self._finish(offer):
+            return False
+        offer.accepted(leg)
+        return True
 
-    @staticmethod
-    def _end_unanswered(ringing: Ringing, reason: str, by: str) -> None:
-        if not ringing.over:
-            ringing.over = True
-            ringing.handset.over(reason, by)
+    def refuse(self, offer: Offer, refusal: Refusal) -> None:
+        """Nobody comes; does nothing when the offer is over."""
+        if self._finish(offer):
+            offer.refused(refusal)
+
+    def withdraw(self, offer: Offer) -> bool:
+        """Whoever made the offer takes it back, and is told nothing; False when it is over."""
+        return self._finish(offer)
+
+    def _finish(self, offer: Offer) -> bool:
+        """End an offer; True for the one who ended it."""
+        if offer.over:
+            return False
+        offer.over = True
+        self._stop_ringing(offer)
+        self._ringing.discard(offer)
+        return True
+
+    def _stop_ringing(self, offer: Offer) -> None:
+        self._offers.pop(offer.context, None)
+        if offer.timer is not None:
+            offer.timer.cancel()
+        silenced, offer.withdrawn = offer.withdrawn, []
+        for silence in silenced:
+            silence()
 
     # --- the app's side ---
 
-    def peek(self, context: str) -> Ringing | None:
-        """The ringing call behind a context, without using the context up."""
-        return self._contexts.get(context)
+    def faults_for(self, connection_id: str | None, context: object) -> Faults | None:
+        """The faults of the call that a request is about, by connection id or by context, or None when there is no such call.
 
-    def find(self, connection_id: str) -> Ringing | None:
-        """The answered call, or None."""
-        return self._calls.get(connection_id)
-
-    def _take(self, context: str) -> Ringing:
-        """The ringing call behind a context, which is used up now.
-
-        Raises:
-            RestError: 404/8522: unknown, used before, or the call has ended.
+        A request that names neither gets those of the emulator.
         """
-        ringing = self._contexts.get(context)
-        if ringing is None:
+        if connection_id is None and not isinstance(context, str):
+            return self.faults
+        about = self._offers.get(str(context)) if connection_id is None else self._calls.get(connection_id)
+        return None if about is None else about.faults
+
+    def _offer(self, context: str) -> Offer:
+        offer = self._offers.get(context)
+        if offer is None:
             raise not_found()
-        self._stop_ringing(ringing)
-        return ringing
+        return offer
 
-    def answer(self, context: str, request: AnswerRequest) -> Call:
-        """Answer a ringing call; the caller awaits `Call.connect`.
+    def answer(self, context: str, request: ConnectionRequest) -> Call:
+        """Answer a ringing call, whose context is used up by it; the caller awaits `Call.connect`.
 
         Raises:
-            RestError: 404/8522.
+            RestError: 404/8522: the context is unknown or used up, or the call has ended.
         """
-        ringing = self._take(context)
-        call = Call(self._services, ringing.parties, ringing.handset, request, ringing.faults, self._forget)
-        ringing.call = call
-        self._calls[call.id] = ringing
+        offer = self._offer(context)
+        self._finish(offer)
+        call = self.new_call(offer.parties, offer.parties.callee, request, offer.faults)
+        call.known_as = offer.parties.callee
+        offer.accepted(call)
+        return call
+
+    def new_call(
+        self, parties: Parties, identity: Identifier | None, request: ConnectionRequest, faults: Faults
+    ) -> Call:
+        """An app's connection that has no seat in a conversation yet; `identity` is kept when it is an ACS user."""
+        call = Call(self.services, parties, identity, request, faults, self._forget)
+        self._calls[call.id] = call
+        for listener in self.services.on_made:
+            listener(call)
         return call
 
     def reject(self, context: str, reason: str) -> None:
@@ -183,43 +267,37 @@ class Exchange:
         Raises:
             RestError: 404/8522.
         """
-        self._end_unanswered(self._take(context), f"rejected: {reason}", "agent")
+        self.refuse(self._offer(context), BY_REJECT_REASON[reason])
 
     def redirect(self, context: str, target: Identifier) -> None:
-        """Send a ringing call on: it rings at the target, or leaves the emulator when nobody subscribed to that.
+        """Send a ringing call on: it rings at the target, or leaves the emulator when nobody has that.
 
         Raises:
             RestError: 404/8522.
         """
-        ringing = self._take(context)
-        ringing.handset.redirected(address(target))
-        old = ringing.parties
-        ringing.parties = Parties(old.caller, target, old.server_call_id, old.correlation_id)
-        if not self.ring(ringing):
-            self._stop_ringing(ringing)
-            self._end_unanswered(ringing, "redirected", "agent")
+        offer = self._offer(context)
+        self._stop_ringing(offer)
+        offer.context = ""
+        offer.redirected(address(target))
+        old = offer.parties
+        offer.parties = Parties(old.caller, target, old.server_call_id, old.correlation_id)
+        loop = asyncio.get_running_loop()
+        offer.timer = loop.call_later(offer.timeout_s, self.refuse, offer, UNANSWERED)
+        if self.phones is not None and self.phones.ring(offer):
+            offer.rings()
+        elif not self._ring_apps(offer):
+            self.refuse(offer, REDIRECTED_AWAY)
 
     def call(self, connection_id: str) -> Call:
-        """The answered call.
+        """The connection.
 
         Raises:
             RestError: 404/8522: unknown, or it has ended.
         """
-        ringing = self._calls.get(connection_id)
-        if ringing is None or ringing.call is None:
+        call = self._calls.get(connection_id)
+        if call is None:
             raise not_found()
-        return ringing.call
-
-    def fault(self, operation: str, ringing: Ringing | None) -> None:
-        """Fail this request when the call's faults say so.
-
-        Raises:
-            RestError: the next status of `Faults.rest_status`.
-        """
-        left = ringing.statuses.get(operation) if ringing is not None else None
-        if left:
-            status = left.pop(0)
-            raise RestError(status, "8516" if status == 429 else str(status), "Failed on demand.")
+        return call
 
     def _forget(self, call: Call) -> None:
         self._calls.pop(call.id, None)
@@ -227,8 +305,15 @@ class Exchange:
 
     async def close(self) -> None:
         """End all calls; the app still gets its last callbacks, for at most 3 s."""
-        for ringing in [*self._contexts.values(), *self._calls.values()]:
-            self.hang_up(ringing, "emulator_stopped", "service")
+        stopped = Refusal(
+            WITHDRAWN.code, WITHDRAWN.sub_code, WITHDRAWN.message, "emulator_stopped", "service"
+        )
+        for offer in list(self._ringing):
+            self.refuse(offer, stopped)
+        for conversation in list(self._conversations):
+            conversation.end("emulator_stopped", "service")
+        for call in list(self._calls.values()):
+            call.stop("emulator_stopped", "service")
         finishing = list(self._finishing)
         try:
             async with asyncio.timeout(3):

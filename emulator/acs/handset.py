@@ -1,10 +1,12 @@
 """What a call needs from the telephone at its other end."""
 
-from typing import Protocol
 
 
-class Handset(Protocol):
-    """The caller's side of a call. Times are loop time (s); nothing here may block."""
+class Handset:
+    """The caller's side of a call; this one is somebody outside the emulator, who picks up and says nothing.
+
+    Times are loop time (s); nothing here may block.
+    """
 
     def ringing(self) -> None:
         """The call was offered to the app."""
@@ -25,10 +27,20 @@ class Handset(Protocol):
         """The app sent the ringing call on to another address."""
 
     def transferred(self, to: str) -> None:
-        """The call was handed to another address; it ends here."""
+        """The call was handed to another address, and goes on there unless that lies outside the emulator."""
+
+    def heard_key(self, key: str) -> None:
+        """Somebody else in the call pressed a key, or an app sent one."""
+
+    def held(self, *, on: bool) -> None:
+        """An app put the caller on hold, or took it off."""
+
+    def muted(self) -> None:
+        """An app muted the caller."""
 
     def next_frame(self, now: float) -> bytes | None:
         """20 ms of what the caller says, or None when the caller is quiet."""
+        return None
 
     def hear(self, pcm: bytes | None, waiting_ms: float, now: float) -> None:
         """20 ms of what the app says, or None when nothing is played; `waiting_ms` more waits to be played."""
@@ -37,4 +49,4 @@ class Handset(Protocol):
         """The app stopped what was being played."""
 
     def over(self, reason: str, by: str) -> None:
-        """The call has ended (`reason`) by the `caller`, the `agent` or the `service`; called once."""
+        """The call has ended (`reason`) by the `caller`, the `agent`, the `service` or an `other` person; called once."""

@@ -86,17 +86,18 @@ def dtmf_data(key: str) -> bytes:
 
 
 class AudioWriter:
-    """Writes `AudioData` messages of one stream: `participantRawID` only in unmixed streams.
+    """Writes `AudioData` messages of one stream.
 
     Args:
         options: the stream's format.
-        participant: the speaker's raw id.
+        participant: the speaker's raw id in an unmixed stream; a mixed one names nobody.
     """
 
-    def __init__(self, options: MediaOptions, participant: str) -> None:
+    def __init__(self, options: MediaOptions, participant: str | None = None) -> None:
         self._silence = base64.b64encode(bytes(options.frame_bytes))
-        who = b'"participantRawID":%s,' % json.dumps(participant).encode()
-        self._who = who if options.channels == "unmixed" else b""
+        self._who = (
+            b"" if participant is None else b'"participantRawID":%s,' % json.dumps(participant).encode()
+        )
 
     def frame(self, pcm: bytes | None) -> bytes:
         """The message for one frame of PCM16LE, or of silence (None)."""

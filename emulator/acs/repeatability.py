@@ -24,7 +24,9 @@ class Repeatability:
         self.repeated = 0
         self._answers: OrderedDict[str, asyncio.Future[Answer]] = OrderedDict()
 
-    async def once(self, request: web.Request, work: Callable[[], Awaitable[web.Response]]) -> web.Response:
+    async def once(
+        self, request: web.Request, work: Callable[[], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
         """Run `work`, or give the answer that the same request got before; a twin on its way is waited for.
 
         Raises:
@@ -48,8 +50,8 @@ class Repeatability:
         return answer
 
     async def _run(
-        self, key: str, future: asyncio.Future[Answer], work: Callable[[], Awaitable[web.Response]]
-    ) -> web.Response:
+        self, key: str, future: asyncio.Future[Answer], work: Callable[[], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
         try:
             answer = await work()
         except BaseException as error:
@@ -60,6 +62,6 @@ class Repeatability:
             else:
                 future.cancel()
             raise
-        body = answer.body if isinstance(answer.body, bytes) else b""
+        body = answer.body if isinstance(answer, web.Response) and isinstance(answer.body, bytes) else b""
         future.set_result((answer.status, body, answer.content_type))
         return answer

@@ -7,12 +7,15 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
 from websockets.uri import parse_uri
+
+from emulator.acs.slow_line import SlowLine
 
 # At DEBUG the library would print the request line, and with it the token in the path.
 _WIRE_LOG = logging.getLogger(f"{__name__}.wire")
@@ -32,17 +35,30 @@ type OnClose = Callable[[int], None]
 class MediaSocket(asyncio.Protocol):
     """One client connection. `on_message` gets text messages, `on_close` the close code, exactly once after `open`.
 
+    Args:
+        uri: `ws://` or `wss://`.
+        headers: of the upgrade.
+        on_message: gets each text message.
+        on_close: gets the close code.
+        tls: for `wss://`; the system's authorities when it is None.
+
     Attributes:
         dropped: frames that were not sent because the peer is too slow.
     """
 
     def __init__(
-        self, uri: str, headers: Mapping[str, str], on_message: OnMessage, on_close: OnClose
+        self,
+        uri: str,
+        headers: Mapping[str, str],
+        on_message: OnMessage,
+        on_close: OnClose,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.dropped = 0
         self._uri = parse_uri(uri)
         self._protocol = ClientProtocol(self._uri, max_size=MAX_MESSAGE, logger=_WIRE_LOG)
         self._headers = headers
+        self._tls = tls
         self._on_message = on_message
         self._on_close = on_close
         self._transport: asyncio.Transport | None = None
@@ -51,6 +67,8 @@ class MediaSocket(asyncio.Protocol):
         self._is_open = False
         self._lost = asyncio.Event()
         self._last_call: asyncio.TimerHandle | None = None
+        self._slow: SlowLine | None = None
+        self._dead = False
 
     @property
     def is_open(self) -> bool:
@@ -66,7 +84,7 @@ class MediaSocket(asyncio.Protocol):
             WebSocketException: the server refused the upgrade.
         """
         loop = asyncio.get_running_loop()
-        context = ssl.create_default_context() if self._uri.secure else None
+        context = (self._tls or ssl.create_default_context()) if self._uri.secure else None
         try:
             async with asyncio.timeout(timeout_s):
                 await loop.create_connection(lambda: self, self._uri.host, self._uri.port, ssl=context)
@@ -78,8 +96,7 @@ class MediaSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the upgrade request."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # create_connection gives nothing else
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are, and do not say so
         request = self._protocol.connect()
         for name, value in self._headers.items():
             request.headers[name] = value
@@ -94,6 +111,8 @@ class MediaSocket(asyncio.Protocol):
                 self._upgraded()
             elif isinstance(event, Frame):
                 self._frame(event)
+        if self._slow is not None:
+            self._slow.has_read(len(data))
         self._flush()
 
     def eof_received(self) -> None:
@@ -108,6 +127,8 @@ class MediaSocket(asyncio.Protocol):
         self._lost.set()
         if self._last_call is not None:
             self._last_call.cancel()
+        if self._slow is not None:
+            self._slow.close()
         if not self._opened.done():
             self._opened.set_exception(error or ConnectionResetError("closed during the handshake"))
         if self._is_open:
@@ -137,7 +158,7 @@ class MediaSocket(asyncio.Protocol):
 
     def _flush(self) -> None:
         transport = self._transport
-        if transport is None:
+        if transport is None or self._dead:
             return
         for data in self._protocol.data_to_send():
             if data:
@@ -156,17 +177,35 @@ class MediaSocket(asyncio.Protocol):
         transport = self._transport
         if not self._is_open or transport is None or self._protocol.state is not State.OPEN:
             return
-        if transport.get_write_buffer_size() > MAX_UNSENT:
+        slow = self._slow
+        if self._dead or transport.get_write_buffer_size() + (slow.unsent if slow else 0) > MAX_UNSENT:
             self.dropped += 1
             return
         self._protocol.send_text(message)
-        transport.write(b"".join(self._protocol.data_to_send()))
+        data = b"".join(self._protocol.data_to_send())
+        if slow is None:
+            transport.write(data)
+        else:
+            slow.write(data)
+
+    def slow_down(self, bytes_s: int) -> None:
+        """From now on only so many bytes per second go each way."""
+        if self._transport is not None and self._slow is None:
+            self._slow = SlowLine(self._transport, bytes_s)
+
+    def half_open(self) -> None:
+        """From now on nothing is sent or read, and nobody is told: this side of the connection is gone."""
+        if self._transport is not None:
+            self._dead = True
+            self._transport.pause_reading()
 
     async def close(self, code: int = 1000) -> None:
         """Close with a close frame; a peer that does not answer it within 1 s is cut off."""
         if self._transport is None:
             return
-        if self._protocol.state is State.OPEN:
+        if self._dead:
+            self.abort()
+        elif self._protocol.state is State.OPEN:
             self._protocol.send_close(code)
             self._flush()
         await self._lost.wait()

@@ -63,26 +63,27 @@ NUMBER_TESTS: Mapping[str, Test] = {
 }
 
 
+def _items(found: object) -> list[object]:
+    """What a key stands for: its one value, or the elements of an array (`enableAdvancedFilteringOnArrays`)."""
+    return found if isinstance(found, list) else [found]
+
+
 def _string_operator(name: str, found: object, values: Sequence[Any]) -> bool:
     negative = name.startswith("not")
     test = STRING_TESTS[name.removeprefix("not")]
-    text = _text(found)
-    if text is None:
-        return negative
-    return negative != any(test(text, str(value).casefold()) for value in values)
+    texts = [text for text in map(_text, _items(found)) if text is not None]
+    return negative != any(test(text, str(value).casefold()) for text in texts for value in values)
 
 
 def _number_operator(name: str, found: object, values: Sequence[Any]) -> bool:
     negative = name.startswith("not")
     test = NUMBER_TESTS[name.removeprefix("not")]
-    number = _number(found)
-    if number is None:
-        return negative
-    return negative != any(test(number, value) for value in values)
+    numbers = [number for number in map(_number, _items(found)) if number is not None]
+    return negative != any(test(number, value) for number in numbers for value in values)
 
 
 def _bool_operator(_: str, found: object, values: Sequence[Any]) -> bool:
-    return isinstance(found, bool) and any(found == value for value in values)
+    return any(isinstance(item, bool) and item == value for item in _items(found) for value in values)
 
 
 def _operators() -> Mapping[str, Callable[[object, Sequence[Any]], bool]]:
@@ -102,17 +103,34 @@ def _operators() -> Mapping[str, Callable[[object, Sequence[Any]], bool]]:
 
 
 OPERATORS = _operators()
+CLOUD_EVENTS_KEYS = {"type": "eventType", "source": "topic", "time": "eventTime"}
+"""What a subscription in the CloudEvents schema calls the fields of the Event Grid schema."""
 
 
-def look_up(event: Json, key: str) -> object:
-    """The value behind a dotted key, keys compared without case; `MISSING` when there is none."""
+def look_up(event: Json, key: str, *, arrays: bool = False) -> object:
+    """The value behind a dotted key, keys compared without case; `MISSING` when there is none.
+
+    Args:
+        event: in the Event Grid schema.
+        key: `data.to.rawId`; a CloudEvents name (`type`) works, too.
+        arrays: go into arrays: the result is the list of what was found in their elements.
+    """
     found: object = event
-    for name in key.split("."):
-        if not isinstance(found, Mapping):
-            return MISSING
-        wanted = name.casefold()
-        found = next((value for known, value in found.items() if known.casefold() == wanted), MISSING)
+    for name in CLOUD_EVENTS_KEYS.get(key.casefold(), key).split("."):
+        if arrays and isinstance(found, list):
+            found = [item for item in (_child(element, name) for element in found) if item is not MISSING]
+        else:
+            found = _child(found, name)
+    if isinstance(found, list) and not arrays:
+        return [found]  # one value, of a kind that no operator compares with
     return found
+
+
+def _child(found: object, name: str) -> object:
+    if not isinstance(found, Mapping):
+        return MISSING
+    wanted = name.casefold()
+    return next((value for known, value in found.items() if known.casefold() == wanted), MISSING)
 
 
 def check_filters(filters: Sequence[AdvancedFilter], where: str) -> None:
@@ -134,11 +152,53 @@ def check_filters(filters: Sequence[AdvancedFilter], where: str) -> None:
             raise ConfigurationError(
                 f"{where}[{index}].values", f"at most {MAX_VALUE_LENGTH} characters each"
             )
+        expected = _wrong_values(item.operator.casefold(), item.values)
+        if expected:
+            raise ConfigurationError(f"{where}[{index}].values", expected)
 
 
-def matches(event: Json, included_event_types: Sequence[str], filters: Sequence[AdvancedFilter]) -> bool:
-    """Whether an event (Event Grid schema) passes; no included types means all types."""
+def _wrong_values(operator: str, values: Sequence[Any]) -> str:
+    """What the values of an operator should be, or "" when they are."""
+
+    def number(value: object) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+
+    def pair(value: object) -> bool:
+        return isinstance(value, list | tuple) and len(value) == 2 and all(map(number, value))
+
+    if operator in ("isnullorundefined", "isnotnull"):
+        return "" if not values else "no values"
+    if not values:
+        return "at least one value"
+    if operator.endswith("inrange"):
+        return "" if all(map(pair, values)) else "pairs of numbers: [[1, 5]]"
+    if operator.startswith("number"):
+        single = operator in ("numberin", "numbernotin") or len(values) == 1
+        return "" if single and all(map(number, values)) else "numbers, and only one to compare with"
+    if operator == "boolequals":
+        return "" if len(values) == 1 and isinstance(values[0], bool) else "true or false"
+    return "" if all(isinstance(value, str) for value in values) else "text"
+
+
+def matches(
+    event: Json,
+    included_event_types: Sequence[str],
+    filters: Sequence[AdvancedFilter],
+    *,
+    arrays: bool = False,
+) -> bool:
+    """Whether an event (Event Grid schema) passes; no included types means all types.
+
+    Args:
+        event: the event.
+        included_event_types: full names, compared without case.
+        filters: joined by AND.
+        arrays: filters look into arrays (`enableAdvancedFilteringOnArrays`); otherwise an array matches nothing.
+    """
     kind = str(event["eventType"]).casefold()
     if included_event_types and all(kind != known.casefold() for known in included_event_types):
         return False
-    return all(OPERATORS[item.operator.casefold()](look_up(event, item.key), item.values) for item in filters)
+    return all(
+        OPERATORS[item.operator.casefold()](look_up(event, item.key, arrays=arrays), item.values)
+        for item in filters
+    )

@@ -4,8 +4,12 @@ import io
 import math
 import wave
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy
+import soxr
+
+from shared.errors import InvalidInput
 
 FRAME_S = 0.020
 LOUD = 200
@@ -53,6 +57,28 @@ def wav(pcm: bytes, sample_rate: int) -> bytes:
         file.setframerate(sample_rate)
         file.writeframes(pcm)
     return out.getvalue()
+
+
+def read_wav(path: Path, sample_rate: int) -> bytes:
+    """A WAV file (PCM, 16 bit) as mono at `sample_rate`; channels are mixed.
+
+    Raises:
+        InvalidInput: there is no such file, or it is none that can be read; names the file.
+    """
+    try:
+        with wave.open(str(path), "rb") as file:
+            if file.getsampwidth() != 2:
+                raise InvalidInput(path.name, "a WAV file with 16 bit samples")
+            channels, rate = file.getnchannels(), file.getframerate()
+            data = file.readframes(min(file.getnframes(), MAX_KEPT_S * rate))
+    except OSError as error:
+        raise InvalidInput(path.name, f"a WAV file ({error.strerror})") from None
+    except (wave.Error, EOFError):
+        raise InvalidInput(path.name, "a WAV file (PCM)") from None
+    samples = numpy.frombuffer(data, "<i2").reshape(-1, channels).mean(axis=1) / 32768
+    if rate != sample_rate:
+        samples = soxr.resample(samples, rate, sample_rate)
+    return bytes((samples * 32767).round().clip(-32768, 32767).astype("<i2").tobytes())
 
 
 class Track:

@@ -5,13 +5,18 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
-from emulator.acs.exchange import Exchange, Ringing
-from emulator.acs.identifiers import identifier
+from emulator.acs.exchange import Exchange
+from emulator.acs.handset import Handset
+from emulator.acs.identifiers import address, identifier
+from emulator.acs.inbound import InboundCall
+from emulator.acs.legs import PhoneLeg
+from emulator.acs.offers import BUSY, DECLINED, UNREACHABLE, Offer
 from emulator.faults import Faults
-from emulator.phone.audio import SilenceWatch, Track
+from emulator.phone.audio import SilenceWatch, Track, read_wav
 from emulator.phone.caller import Caller, StepFailed
 from emulator.phone.script import CallerScript
 from emulator.phone.story import Story, StoryEvent
@@ -38,14 +43,18 @@ async def render(script: CallerScript, voice: Voice | None) -> Mapping[int, Mapp
             raise StepFailed("this script speaks, and there is no synthesiser")
         for rate, texts in speech.items():
             texts[text] = await voice.say(text, script.voice, rate)
+    for file in script.files():
+        for rate, texts in speech.items():
+            texts[file] = await asyncio.to_thread(read_wav, Path(file), rate)
     return speech
 
 
-class PhoneCall:
-    """A scripted call. Made by `Emulator.dial`; it is the handset of the ACS call, too.
+class PhoneCall(Handset):
+    """A scripted call. Made by `Emulator.dial`, or when a telephone of `Emulator.add_phone` is called; it is the handset, too.
 
     Attributes:
         id: our own name for it.
+        faults: of this call; may change in mid-call.
         failed: what did not go as the script says, or None.
     """
 
@@ -55,21 +64,28 @@ class PhoneCall:
         speech: Mapping[int, Mapping[str, bytes]],
         exchange: Exchange,
         faults: Faults,
+        offer: Offer | None = None,
     ) -> None:
         self.id = secrets.token_hex(6)
         self.failed: str | None = None
         self._script = script
         self._speech = speech
+        self.faults = faults.copy() if offer is None else offer.faults
         self._exchange = exchange
         self._story = Story()
-        self._ringing: Ringing = exchange.place(
-            self,
-            identifier(script.caller),
-            identifier(script.to),
-            faults,
-            display_name=script.display_name,
-            custom_context={"voipHeaders": script.voip_headers} if script.voip_headers else None,
-        )
+        self._inbound: InboundCall | None = None
+        if offer is None:
+            self._inbound = exchange.place(
+                self,
+                identifier(script.caller),
+                identifier(script.to),
+                self.faults,
+                display_name=script.display_name,
+                custom_context={"voipHeaders": script.voip_headers} if script.voip_headers else None,
+            )
+            offer = self._inbound.offer
+        self._offer = offer
+        self._leg = self._inbound.leg if self._inbound else PhoneLeg(offer.parties.callee, self, offer.faults)
         self._caller = Caller((), {}, 16000, self, self._story)
         self._said: Track | None = None
         self._heard: Track | None = None
@@ -91,12 +107,12 @@ class PhoneCall:
     @property
     def correlation_id(self) -> str:
         """ACS's correlation id, as in the IncomingCall event."""
-        return self._ringing.parties.correlation_id
+        return self._offer.parties.correlation_id
 
     @property
     def connection_id(self) -> str | None:
-        """The call connection's id once it was answered."""
-        return self._ringing.call.id if self._ringing.call else None
+        """The id of the app's connection that it talks to, or talked to last; None before the answer."""
+        return self._leg.call.id if self._leg.call else None
 
     @property
     def events(self) -> list[StoryEvent]:
@@ -119,8 +135,9 @@ class PhoneCall:
         """Wait until the call has ended, the script is over, and the app has its last callback."""
         if self._task is not None:
             await asyncio.wait({self._task})
-        if self._ringing.call is not None:
-            await self._ringing.call.ended.wait()
+        for call in self._leg.calls:
+            if call.is_over:
+                await call.ended.wait()
 
     def said_wav(self) -> bytes | None:
         """What the caller said since the answer, as WAV; None when nobody answered."""
@@ -132,7 +149,7 @@ class PhoneCall:
 
     def summary(self) -> dict[str, Any]:
         """What was measured; times in ms."""
-        call = self._ringing.call
+        call = self._leg.call
         streaming = call.streaming if call else None
         caller = self._caller
         body: dict[str, Any] = {
@@ -179,36 +196,66 @@ class PhoneCall:
     def dial(self) -> None:
         """Start the call; returns at once."""
         self._story.tell("dialled", **{"from": self._script.caller, "to": self._script.to})
+        if self._script.faults:
+            self._story.tell("fault", knobs=self._script.faults)
         self._rang_ms = self._story.elapsed_ms()
-        wanted = self._exchange.ring(self._ringing)
-        self._task = asyncio.create_task(self._run(wanted), name=f"caller {self.id}")
+        if self._inbound is not None:
+            self._inbound.ring()
+        self._task = asyncio.create_task(self._run(self._be_answered), name=f"caller {self.id}")
+
+    def ring(self, on_ring: str, after_s: float) -> None:
+        """The telephone rings, and somebody does `on_ring` after `after_s`; returns at once."""
+        parties = self._offer.parties
+        self._story.tell("rung", **{"from": address(parties.caller), "to": address(parties.callee)})
+        self._offer.withdrawn.append(self._stopped_ringing)
+
+        async def pick_up() -> None:
+            await self._pick_up(on_ring, after_s)
+
+        self._task = asyncio.create_task(self._run(pick_up), name=f"callee {self.id}")
 
     def deliver_again(self, copies: int = 1) -> None:
         """Deliver the call's IncomingCall event again."""
-        self._exchange.deliver(self._ringing, copies)
+        if self._inbound is not None:
+            self._inbound.deliver_again(copies)
 
     def abort_media(self) -> None:
         """Break the media connection as a network fault would."""
-        if self._ringing.call is not None and self._ringing.call.streaming is not None:
-            self._ringing.call.streaming.abort()
+        if self._leg.call is not None and self._leg.call.streaming is not None:
+            self._leg.call.streaming.abort()
+
+    def fault(self, knobs: Mapping[str, Any]) -> None:
+        """From now on the call has these faults; knobs that are not named stay as they are.
+
+        Raises:
+            InvalidInput: names the wrong knob.
+        """
+        self.faults.set(knobs)
+        self._story.tell("fault", knobs=dict(knobs))
 
     def hang_up(self, reason: str = "caller_hung_up") -> None:
         """The caller hangs up now, whatever the script says."""
-        self._exchange.hang_up(self._ringing, reason)
+        if self._inbound is not None:
+            self._inbound.hang_up(reason)
+        elif self._offer.over:
+            self._leg.hang_up(reason)
+        else:
+            self._exchange.refuse(self._offer, DECLINED)
 
     def press_key(self, key: str) -> None:
         """The caller presses a key."""
-        if self._ringing.call is not None:
-            self._ringing.call.press(key)
+        self._leg.press(key)
+
+    def saying(self, text: str) -> None:
+        """The caller begins to say `text`."""
+        self._leg.saying(text)
 
     # --- the script ---
 
-    async def _run(self, wanted: bool) -> None:
+    async def _run(self, begin: Callable[[], Awaitable[None]]) -> None:
         try:
             async with asyncio.timeout(self._script.limit_s):
-                if not wanted:
-                    self._exchange.hang_up(self._ringing, "nobody_subscribed", "service")
-                await self._pick_up()
+                await begin()
                 if self._over is None:
                     await self._caller.run()
         except TimeoutError:
@@ -226,7 +273,27 @@ class PhoneCall:
             self._story.tell("ended", reason=reason, by=by)
             self._story.close()
 
-    async def _pick_up(self) -> None:
+    def _stopped_ringing(self) -> None:
+        """Whoever called gave up, or the service did."""
+        self._leg.gone("stopped_ringing", "other")
+
+    async def _pick_up(self, on_ring: str, after_s: float) -> None:
+        """Let it ring, then pick up, refuse, or do nothing."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if on_ring == "no_answer" else after_s):
+                await self._connected.wait()
+        if self._over is not None:
+            return
+        self._offer.withdrawn.remove(self._stopped_ringing)
+        if on_ring == "pick_up":
+            self._exchange.pick_up(self._offer, self._leg)
+            await self._media_stands()
+            return
+        refusal = {"busy": BUSY, "unreachable": UNREACHABLE}.get(on_ring, DECLINED)
+        self._leg.gone(refusal.reason, "caller")
+        self._exchange.refuse(self._offer, refusal)
+
+    async def _be_answered(self) -> None:
         """Wait for the answer, or for the caller's patience to end.
 
         Raises:
@@ -241,6 +308,9 @@ class PhoneCall:
         if not self._connected.is_set():
             self.hang_up()
             return
+        await self._media_stands()
+
+    async def _media_stands(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(MEDIA_WITHIN_S):
                 await self._media.wait()
@@ -261,8 +331,9 @@ class PhoneCall:
         self._story.tell("answered", ms=self._answered_ms)
         self._caller = Caller(self._script.steps, self._speech[sample_rate], sample_rate, self, self._story)
         self._said, self._heard = Track(sample_rate), Track(sample_rate)
-        call = self._ringing.call
-        if call is None or call.streaming is None or not call.streaming.options.start:
+        call = self._leg.call
+        streaming = None if call is None else call.streaming
+        if streaming is None or streaming.active or not streaming.options.start:
             self._media.set()
         self._connected.set()
 
@@ -284,6 +355,18 @@ class PhoneCall:
     def transferred(self, to: str) -> None:
         """See `Handset`."""
         self._story.tell("transferred", to=to)
+
+    def heard_key(self, key: str) -> None:
+        """See `Handset`."""
+        self._story.tell("keys_heard", count=len(key))
+
+    def held(self, *, on: bool) -> None:
+        """See `Handset`."""
+        self._story.tell("on_hold" if on else "off_hold")
+
+    def muted(self) -> None:
+        """See `Handset`."""
+        self._story.tell("muted")
 
     def next_frame(self, now: float) -> bytes | None:
         """See `Handset`."""

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from emulator.phone.audio import Ears, Mouth, tone
 from emulator.phone.script import (
@@ -11,6 +12,8 @@ from emulator.phone.script import (
     HangUp,
     Interrupt,
     Listen,
+    MakeFault,
+    Play,
     Press,
     Say,
     Step,
@@ -43,6 +46,12 @@ class Line(Protocol):
     def hang_up(self) -> None:
         """Hang up."""
 
+    def saying(self, text: str) -> None:
+        """Begin to say `text`."""
+
+    def fault(self, knobs: Mapping[str, Any]) -> None:
+        """From now on the call has these faults."""
+
 
 @dataclass(slots=True, eq=False)
 class _Wait:
@@ -57,7 +66,7 @@ class Caller:
 
     Args:
         steps: what to do.
-        speech: PCM16LE of every text, at the call's sample rate.
+        speech: PCM16LE of every text and file, at the call's sample rate.
         sample_rate: in Hz.
         line: the telephone.
         story: takes what happens.
@@ -164,6 +173,11 @@ class Caller:
             self._story.tell("tone", hz=step.hz, seconds=step.seconds)
             self.mouth.say(tone(step.hz, step.seconds, self._sample_rate), self._sample_rate)
             await self._until(lambda _: self.mouth.idle, step.seconds + step.within_s)
+        elif isinstance(step, Play):
+            self.ears.mark()
+            await self._play(step.file, step.within_s)
+        elif isinstance(step, MakeFault):
+            self._line.fault(step.knobs)
         elif isinstance(step, HangUp):
             self._line.hang_up()
         else:
@@ -181,6 +195,16 @@ class Caller:
     async def _say(self, text: str, within_s: float) -> None:
         pcm = self._speech[text]
         self._story.tell("caller_says", text=text)
+        self._line.saying(text)
+        self.mouth.say(pcm, self._sample_rate)
+        await self._until(lambda _: self.mouth.idle, len(pcm) / (2 * self._sample_rate) + within_s)
+        self._story.tell("caller_silent")
+
+    async def _play(self, file: str, within_s: float) -> None:
+        pcm = self._speech[file]
+        self._story.tell(
+            "caller_plays", file=Path(file).name, ms=round(len(pcm) / 2 / self._sample_rate * 1000)
+        )
         self.mouth.say(pcm, self._sample_rate)
         await self._until(lambda _: self.mouth.idle, len(pcm) / (2 * self._sample_rate) + within_s)
         self._story.tell("caller_silent")
@@ -201,6 +225,7 @@ class Caller:
         ears.flushed_at = None
         pcm = self._speech[step.say]
         self._story.tell("caller_says", text=step.say, interrupting=True)
+        self._line.saying(step.say)
         mouth.say(pcm, self._sample_rate)
         onset = await self._until(lambda _: mouth.onset_at is not None, step.within_s)
 
@@ -236,6 +261,9 @@ class Caller:
         try:
             await self._until(lambda _: False, step.within_s)
         except TimeoutError:
+            if step.or_hang_up:
+                self._line.hang_up()
+                return
             raise StepFailed(
                 f"{self.step}: the other side did not hang up within {step.within_s:g} s"
             ) from None

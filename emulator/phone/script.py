@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from emulator.faults import parse_faults
 from shared.errors import ConfigurationError, InvalidInput
 
 WITHIN_S = 20.0
@@ -82,10 +83,27 @@ class HangUp(_Step, frozen=True, tag="hang_up"):
 
 
 class ExpectHangUp(_Step, frozen=True, tag="expect_hang_up"):
-    """Wait until the other side ends the call (hangs up or transfers it)."""
+    """Wait until the other side ends the call (hangs up or transfers it).
+
+    With `or_hang_up` it is the caller who hangs up when that has not happened `within_s`.
+    """
+
+    or_hang_up: bool = False
 
 
-type Step = Listen | Say | Press | Interrupt | Wait | Tone | HangUp | ExpectHangUp
+class Play(_Step, frozen=True, tag="play"):
+    """Play a WAV file (PCM, 16 bit; several channels are mixed) as if it were said; relative paths begin at the script's folder."""
+
+    file: str
+
+
+class MakeFault(_Step, frozen=True, tag="fault"):
+    """From now on the call has these faults (see `Faults`): `fault: {media_fault: abort}`."""
+
+    knobs: dict[str, Any]
+
+
+type Step = Listen | Say | Press | Interrupt | Wait | Tone | Play | MakeFault | HangUp | ExpectHangUp
 
 SHORT_FORMS: Mapping[str, tuple[type[_Step], str | None]] = {
     "listen": (Listen, None),
@@ -94,6 +112,8 @@ SHORT_FORMS: Mapping[str, tuple[type[_Step], str | None]] = {
     "interrupt": (Interrupt, None),
     "wait_ms": (Wait, "ms"),
     "tone": (Tone, None),
+    "play": (Play, "file"),
+    "fault": (MakeFault, None),
     "hang_up": (HangUp, None),
     "expect_hang_up": (ExpectHangUp, None),
 }
@@ -113,6 +133,7 @@ class CallerScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         voip_headers: arrive as `customContext.voipHeaders`.
         gives_up_ms: hang up when nobody answers within this time (ms), or None to wait.
         limit_s: the whole script may take so long (s).
+        faults: knobs of `Faults` for this call, over those of the emulator.
         steps: from the answer on; after the last one the caller hangs up.
     """
 
@@ -124,6 +145,7 @@ class CallerScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     voip_headers: dict[str, str] = {}
     gives_up_ms: int | None = None
     limit_s: float = 300.0
+    faults: dict[str, Any] = {}
 
     def texts(self) -> tuple[str, ...]:
         """All that the caller will say."""
@@ -132,6 +154,10 @@ class CallerScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             for step in self.steps
         )
         return tuple(dict.fromkeys(filter(None, said)))
+
+    def files(self) -> tuple[str, ...]:
+        """All files that the caller will play."""
+        return tuple(dict.fromkeys(step.file for step in self.steps if isinstance(step, Play)))
 
 
 def step_name(step: Step) -> str:
@@ -156,6 +182,7 @@ def parse_script(value: object) -> CallerScript:
     for field, address in (("from", script.caller), ("to", script.to)):
         if not _is_address(address):
             raise InvalidInput(field, 'a number such as "+14255550100" or a raw id such as 8:acs:…')
+    parse_faults(script.faults)
     script = msgspec.structs.replace(script, steps=parsed)
     return script
 
@@ -177,6 +204,8 @@ def _step(value: object, where: str) -> Step:
     where = f"{where}.{name}"
     if content is None:
         content = {}
+    elif kind is MakeFault:
+        content = {"knobs": content}
     elif not isinstance(content, dict):
         if plain is None:
             raise InvalidInput(where, "no plain value but fields")
@@ -191,6 +220,8 @@ def _check(step: Step, where: str) -> None:
         raise InvalidInput(f"{where}.within_s", "more than 0 s")
     if isinstance(step, Press) and (not step.keys or not KEYS.issuperset(step.keys.upper())):
         raise InvalidInput(where, 'keys 0-9, *, #, A-D as text: "42719#"')
+    if isinstance(step, MakeFault):
+        parse_faults(step.knobs)
     if isinstance(step, Tone) and not (50 <= step.hz <= 7000 and 0 < step.seconds <= 600):
         raise InvalidInput(where, "hz from 50 to 7000 and seconds up to 600")
     if isinstance(step, Say | Interrupt) and not (step.text if isinstance(step, Say) else step.say).strip():
@@ -214,10 +245,18 @@ def load_script(path: Path) -> CallerScript:
     """
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return parse_script(value)
+        script = parse_script(value)
     except OSError as error:
         raise ConfigurationError(str(path), "a caller script", error.strerror) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(str(path), f"YAML: {error}") from None
     except InvalidInput as error:
         raise ConfigurationError(f"{path.name}: {error.field}", error.expected) from None
+    return msgspec.structs.replace(script, steps=tuple(_at(step, path.parent) for step in script.steps))
+
+
+def _at(step: Step, folder: Path) -> Step:
+    """The step with its file's path made absolute."""
+    if isinstance(step, Play):
+        return msgspec.structs.replace(step, file=str((folder / step.file).resolve()))
+    return step

@@ -19,6 +19,7 @@ from azure.communication.callautomation import (
 from azure.communication.callautomation.aio import CallAutomationClient
 from azure.core.credentials import AzureKeyCredential
 
+from emulator.event_grid.filters import AdvancedFilter
 from emulator.event_grid.subscriptions import Subscription
 from emulator.service import Emulator, EmulatorConfig
 from tests.support.timing import patience
@@ -103,6 +104,7 @@ class App:
         self.event_headers: list[dict] = []
         self.callbacks: list[dict] = []
         self.callback_headers: list[dict] = []
+        self.callback_paths: list[str] = []
         self.callback_statuses: list[int] = []
         self.media: list[Media] = []
         self.answers: list[object] = []
@@ -110,6 +112,7 @@ class App:
         self.event_status = 200
         self.refuse_media = False
         self.audio_format = AudioFormat.PCM24_K_MONO
+        self.channels = MediaStreamingAudioChannelType.MIXED
         self.start_media: bool | None = True
         self.base = ""
         self._changed = asyncio.Condition()
@@ -149,7 +152,7 @@ class App:
             transport_url=f"ws://{self.base}/media/m1",
             transport_type=StreamingTransportType.WEBSOCKET,
             content_type=MediaStreamingContentType.AUDIO,
-            audio_channel_type=MediaStreamingAudioChannelType.MIXED,
+            audio_channel_type=self.channels,
             start_media_streaming=self.start_media,
             enable_bidirectional=True,
             audio_format=self.audio_format,
@@ -171,13 +174,39 @@ class App:
         async with asyncio.timeout(patience(seconds)), self._changed:
             await self._changed.wait_for(holds)
 
-    async def callback(self, kind: str) -> dict:
-        """The data of the first callback of a kind, waited for."""
-        await self.until(lambda: kind in self.kinds())
-        return self.callbacks[self.kinds().index(kind)]["data"]
+    async def callback(self, kind: str, connection_id: str | None = None) -> dict:
+        """The data of the first callback of a kind (of one connection), waited for."""
+
+        def found() -> list[dict]:
+            return [
+                event["data"]
+                for event in self.callbacks
+                if event["type"].endswith("." + kind)
+                and connection_id in (None, event["data"]["callConnectionId"])
+            ]
+
+        await self.until(lambda: bool(found()))
+        return found()[0]
+
+    def rosters(self, connection_id: str) -> list[list[str]]:
+        """The raw ids of each ParticipantsUpdated of a connection, by sequence number."""
+        events = sorted(
+            (
+                event["data"]
+                for event in self.callbacks
+                if event["type"].endswith(".ParticipantsUpdated")
+                and event["data"]["callConnectionId"] == connection_id
+            ),
+            key=lambda data: data["sequenceNumber"],
+        )
+        return [[one["identifier"]["rawId"] for one in data["participants"]] for data in events]
 
     def kinds(self) -> list[str]:
         return [event["type"].removeprefix("Microsoft.Communication.") for event in self.callbacks]
+
+    def paths_of(self, kind: str) -> list[str]:
+        """Where the callbacks of a kind went."""
+        return [path for path, name in zip(self.callback_paths, self.kinds(), strict=True) if name == kind]
 
     async def connected(self) -> Media:
         await self.until(lambda: bool(self.media) and "MediaStreamingStarted" in self.kinds())
@@ -215,7 +244,9 @@ class App:
     async def _callbacks(self, request: web.Request) -> web.Response:
         status = self.callback_statuses.pop(0) if self.callback_statuses else 200
         if status == 200:
-            self.callbacks.extend(json.loads(await request.read()))
+            taken = json.loads(await request.read())
+            self.callbacks.extend(taken)
+            self.callback_paths.extend([request.path] * len(taken))
             self.callback_headers.append(dict(request.headers))
         await self._note()
         return web.Response(status=status)
@@ -260,3 +291,16 @@ async def emulated_app(subscribe: bool = True, **options: object) -> AsyncIterat
         finally:
             await emulator.close()
             await app.close()
+
+
+@contextlib.asynccontextmanager
+async def another_app(emulator: Emulator, user: str) -> AsyncIterator[App]:
+    """A second app on the same emulator, which is called by its ACS user."""
+    app = App(emulator)
+    await app.start()
+    try:
+        named = AdvancedFilter("StringIn", "data.to.rawId", [user])
+        await emulator.subscribe(app.subscription(name="other", filters=[named]))
+        yield app
+    finally:
+        await app.close()

@@ -17,7 +17,7 @@ from media_host.agents.embedded.grammar import Grammar, PatternError, build_gram
 from media_host.speech.synthesiser import VOICE
 from shared.errors import ConfigurationError
 
-FIELD = re.compile(r"\{([a-z_]+)(?::(spell))?\}")
+FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)(?::(spell))?\}")
 KEY = re.compile(r"[0-9*#A-D]")
 MAX_FILE = 256 * 1024
 

@@ -80,3 +80,12 @@ def test_everything_else_is_refused(given: dict, request_of: dict) -> None:
 )
 def test_access_keys(text: str, good: bool) -> None:
     assert is_access_key(text) is good
+
+
+@pytest.mark.parametrize(
+    ("signed_for", "own", "good"),
+    [("h:1", "h:1", True), ("h:1/", "h:1", True), ("h:1", "", False), ("x:1", "h:1", False)],
+)
+def test_a_download_is_signed_for_the_emulators_own_host(signed_for: str, own: str, good: bool) -> None:
+    given = {**headers(host=signed_for), "Host": "emulator.asm.skype.com"}
+    assert HmacVerifier(KEY).verify("POST", PATH, given, b"{}", NOW, own) is good

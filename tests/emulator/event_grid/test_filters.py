@@ -94,3 +94,43 @@ def test_what_event_grid_would_not_take(filters: list, setting: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         check_filters(filters, "f")
     assert caught.value.setting == setting
+
+
+@pytest.mark.parametrize(
+    ("operator", "values"),
+    [
+        ("StringIn", [1]), ("StringIn", []), ("NumberIn", ["5"]), ("NumberLessThan", [1, 2]), ("NumberInRange", [1, 5]),
+        ("NumberInRange", [[1, "5"]]), ("BoolEquals", ["yes"]), ("BoolEquals", [True, False]), ("IsNotNull", ["x"]),
+        ("NumberIn", [True]),
+    ],
+)  # fmt: skip
+def test_values_have_to_fit_the_operator(operator: str, values: list) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        check_filters([AdvancedFilter(operator, "data.n", values)], "f")
+    assert caught.value.setting == "f[0].values"
+
+
+CHUNKS = {
+    **EVENT,
+    "data": {"chunks": [{"index": 0, "end": "a"}, {"index": 1, "end": "b"}], "words": ["one", "two"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("operator", "key", "values", "with_arrays", "without"),
+    [
+        ("NumberIn", "data.chunks.index", [1], True, False),
+        ("StringIn", "data.words", ["TWO"], True, False),
+        ("StringNotIn", "data.words", ["two"], False, True),
+        ("StringContains", "data.chunks.end", ["c"], False, False),
+        ("IsNotNull", "data.words", [], True, True),
+    ],
+)
+def test_arrays_are_looked_into_when_asked(operator, key, values, with_arrays, without) -> None:
+    chosen = [AdvancedFilter(operator, key, values)]
+    assert matches(CHUNKS, [], chosen, arrays=True) is with_arrays
+    assert matches(CHUNKS, [], chosen) is without
+
+
+def test_cloud_events_names_work_too() -> None:
+    assert matches(EVENT, [], [AdvancedFilter("StringIn", "type", [EVENT["eventType"]])])

@@ -1,15 +1,11 @@
-"""Subscriptions: both schemas, delivery headers, the validation handshake, secrets."""
+"""Subscriptions: both schemas, delivery headers, limits, secrets."""
 
 import json
 
-import aiohttp
 import pytest
-from aiohttp import web
 
-from emulator.event_grid.delivery import EventGrid
-from emulator.event_grid.subscriptions import Subscription, SubscriptionRefused
+from emulator.event_grid.subscriptions import Subscription
 from shared.errors import ConfigurationError
-from tests.support.serving import serving
 
 EVENT = {
     "id": "e1", "topic": "/t", "subject": "/s", "eventType": "A.B", "eventTime": "2026-11-20T00:00:00Z",
@@ -62,6 +58,16 @@ def test_addresses_and_headers_are_not_shown() -> None:
         ({"headers": {f"h{n}": "" for n in range(11)}}, "headers"),
         ({"headers": {"h": "x" * 4097}}, "headers"),
         ({"max_attempts": 31}, "max_attempts"),
+        ({"max_events": 5001}, "max_events"),
+        ({"preferred_batch_kb": 1025}, "preferred_batch_kb"),
+        ({"headers": {"h": "two\nlines"}}, "headers"),
+        (
+            {
+                "headers": {f"h{n}": "" for n in range(6)},
+                "dynamic_headers": {f"d{n}": "id" for n in range(5)},
+            },
+            "headers",
+        ),
     ],
 )
 def test_what_event_grid_would_not_take(changes: dict, part: str) -> None:
@@ -70,69 +76,33 @@ def test_what_event_grid_would_not_take(changes: dict, part: str) -> None:
     assert caught.value.setting == f"subscriptions.s1.{part}"
 
 
-async def subscribe(handler, **more: object) -> EventGrid:
-    async with serving(handler) as base, aiohttp.ClientSession() as session:
-        grid = EventGrid(session, "/topic")
-        await grid.subscribe(subscription(f"{base}/hook?code=hidden", **more))
-        return grid
+def test_a_batch_is_an_array_in_both_schemas() -> None:
+    other = {**EVENT, "id": "e2"}
+    assert json.loads(subscription(max_events=5).render(EVENT, other)) == [EVENT, other]
+    batch = subscription(schema="cloudevents", max_events=5)
+    assert [event["id"] for event in json.loads(batch.render(EVENT, other))] == ["e1", "e2"]
+    assert batch.delivery_headers(EVENT, 1)["Content-Type"].startswith("application/cloudevents-batch+json")
 
 
-async def test_the_endpoint_echoes_the_code_and_sees_the_delivery_headers() -> None:
-    seen = {}
-
-    async def echo(request: web.Request) -> web.Response:
-        [event] = await request.json()
-        seen.update(request.headers)
-        assert event["eventType"] == "Microsoft.EventGrid.SubscriptionValidationEvent"
-        return web.json_response({"validationResponse": event["data"]["validationCode"]})
-
-    grid = await subscribe(echo, headers={"api-id": "me"})
-    assert [item.name for item in grid.subscriptions] == ["s1"]
-    assert seen["aeg-event-type"] == "SubscriptionValidation"
-    assert seen["api-id"] == "me"
+def test_dynamic_headers_come_from_the_event() -> None:
+    event = {**EVENT, "data": {"from": {"rawId": "4:+1"}, "n": 5, "yes": True, "deep": {}, "odd": "a\nb"}}
+    wanted = {
+        "x-from": "data.from.rawId", "x-path": "$.data.n", "x-yes": "data.yes", "x-none": "data.none",
+        "x-deep": "data.deep", "x-odd": "data.odd", "x-type": "eventType",
+    }  # fmt: skip
+    headers = subscription(dynamic_headers=wanted).delivery_headers(event, 1)
+    found = {name: value for name, value in headers.items() if name.startswith("x-")}
+    assert found == {"x-from": "4:+1", "x-path": "5", "x-yes": "true", "x-type": "A.B"}
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [(200, {"validationResponse": "other"}), (200, []), (200, {}), (202, None), (401, None), (302, None)],
-)
-async def test_a_wrong_answer_is_refused(status: int, body: object) -> None:
-    async def wrong(request: web.Request) -> web.Response:
-        [event] = await request.json()
-        answer = {"validationResponse": event["data"]["validationCode"]} if body is None else body
-        return web.json_response(answer, status=status)
-
-    with pytest.raises(SubscriptionRefused, match="s1") as caught:
-        await subscribe(wrong)
-    assert "hidden" not in str(caught.value)
-
-
-async def test_an_answer_that_is_no_json_is_refused() -> None:
-    async def wrong(request: web.Request) -> web.Response:
-        return web.Response(text="hello")
-
-    with pytest.raises(SubscriptionRefused, match="no JSON"):
-        await subscribe(wrong)
-
-
-async def test_nobody_there() -> None:
-    async with aiohttp.ClientSession() as session:
-        with pytest.raises(SubscriptionRefused, match="no answer") as caught:
-            await EventGrid(session, "/topic").subscribe(subscription())
-    assert "hidden" not in str(caught.value)
+def test_an_own_header_does_not_replace_event_grids() -> None:
+    headers = subscription(headers={"aeg-event-type": "Mine"}).delivery_headers(EVENT, 1)
+    assert headers["aeg-event-type"] == "Notification"
 
 
 @pytest.mark.parametrize(
-    ("allowed", "taken"), [("*", True), ("eventgrid.azure.net", True), ("else", False), ("", False)]
+    ("begins", "ends", "wanted"), [("/S", "", True), ("", "/s", True), ("/x", "", False), ("", "x", False)]
 )
-async def test_cloud_events_ask_with_options(allowed: str, taken: bool) -> None:
-    async def options(request: web.Request) -> web.Response:
-        assert request.method == "OPTIONS"
-        assert request.headers["WebHook-Request-Origin"] == "eventgrid.azure.net"
-        return web.Response(headers={"WebHook-Allowed-Origin": allowed})
-
-    if taken:
-        await subscribe(options, schema="cloudevents")
-    else:
-        with pytest.raises(SubscriptionRefused):
-            await subscribe(options, schema="cloudevents")
+def test_the_subject_can_be_filtered(begins: str, ends: str, wanted: bool) -> None:
+    chosen = subscription(subject_begins_with=begins, subject_ends_with=ends)
+    assert chosen.wants(EVENT) is wanted

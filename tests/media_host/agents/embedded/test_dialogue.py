@@ -133,11 +133,13 @@ def test_the_small_dialogue_itself_is_sound():
         ("{a} and {b}", "one and 42"),
         ("{b:spell}", "4, 2"),
         ("{nothing}!", "!"),
+        ("{accountNumber:spell} {from-ivr} {line2}", "0, 7 main two"),
         ("{a.__class__} {a!r} {0} {}", "{a.__class__} {a!r} {0} {}"),
     ],
 )
 def test_templates_only_look_up_names(template, text):
-    assert fill(template, {"a": "one", "b": "42"}) == text
+    variables = {"a": "one", "b": "42", "accountNumber": "07", "from-ivr": "main", "line2": "two"}
+    assert fill(template, variables) == text
 
 
 def test_a_value_is_never_a_template_itself():

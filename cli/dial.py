@@ -1,0 +1,98 @@
+"""`patchcord dial`: one call on a running emulator, told as it goes."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+from cli.remote_phone import RemotePhone, read_script
+from cli.run_files import find_running
+from cli.story import tell
+from emulator.faults import fault_argument
+from shared.errors import InvalidInput, PatchcordError
+
+STACK_RUN_FILE = Path(".patchcord/run.json")
+
+type Json = dict[str, Any]
+
+
+def script_of(arguments: argparse.Namespace) -> Json:
+    """The caller's script that the options describe.
+
+    Raises:
+        PatchcordError: the script's file is none.
+        InvalidInput: options that do not go together, or a wrong fault.
+    """
+    if arguments.script is not None:
+        script = read_script(arguments.script)
+        if not isinstance(script, dict):
+            raise InvalidInput(str(arguments.script), "a mapping with from, to and steps")
+        if arguments.keys or arguments.listen:
+            raise InvalidInput("--script", "no --keys and --listen beside it: they are steps of a script")
+    else:
+        script = {"steps": _steps(arguments)}
+    for name, value in (("from", arguments.caller), ("to", arguments.to)):
+        if value is not None:
+            script[name] = value
+    faults = dict(script.get("faults") or {})
+    for text in arguments.fault:
+        faults |= fault_argument(text)
+    if faults:
+        script["faults"] = faults
+    return script
+
+
+def _steps(arguments: argparse.Namespace) -> list[Any]:
+    doing: list[Any] = [{"say": text} for text in arguments.say]
+    if arguments.wav is not None:
+        doing.append({"play": str(arguments.wav.resolve())})
+    if arguments.keys:
+        doing.append({"press": arguments.keys})
+    steps: list[Any] = []
+    for step in doing:
+        steps += ["listen", step] if arguments.listen else [step]
+    return [*steps, {"expect_hang_up": {"within_s": arguments.stay, "or_hang_up": True}}]
+
+
+async def dial(arguments: argparse.Namespace, out: TextIO = sys.stdout) -> int:
+    """Make the call; returns 0 when it went as it should, 1 when not.
+
+    Raises:
+        PatchcordError: no emulator runs here, or it refuses the script.
+    """
+    script = script_of(arguments)
+    running = find_running(arguments.folder / "run.json", STACK_RUN_FILE)
+    phone = RemotePhone(running.endpoint, running.control_key, running.ca_file)
+    try:
+        call = await phone.dial(script)
+        async for event in phone.story(call):
+            text = tell(event, more=True)
+            if text is not None:
+                out.write(text + "\n")
+                out.flush()
+        summary = await phone.summary(call)
+        if arguments.out is not None:
+            await _write(arguments.out, phone, call, summary, out)
+    finally:
+        await phone.close()
+    if summary["answered_ms"] is not None:
+        first = summary["first_audio_ms"]
+        heard = "nothing was heard" if first is None else f"first audio after {first:.0f} ms"
+        out.write(f"\nAnswered after {summary['answered_ms']:.0f} ms; {heard}.\n")
+    if summary["failed"]:
+        out.write(f"The call did not go as it should: {summary['failed']}\n")
+    return 1 if summary["failed"] else 0
+
+
+async def _write(folder: Path, phone: RemotePhone, call: Any, summary: Any, out: TextIO) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "call.json").write_text(json.dumps(summary, indent=2) + "\n")
+        for side in ("heard", "said"):
+            wav = await phone.wav(call, "heard" if side == "heard" else "said")
+            if wav is not None:
+                (folder / f"{side}.wav").write_bytes(wav)
+    except OSError as error:
+        raise PatchcordError(f"{folder}: {error.strerror}") from None
+    out.write(f"\nWritten to {folder}/: " + ", ".join(sorted(item.name for item in folder.iterdir())) + "\n")

@@ -1,0 +1,1 @@
+"""Media operations of a call: play, recognise, keys, transcription. Each is a pure state machine with a thin shell."""
