@@ -111,6 +111,8 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
         settled=known.has(
             EventKind.OUTCOME, EventKind.HANG_UP, EventKind.TRANSFER, EventKind.TRANSFER_ACCEPTED
         ),
+        leaving=known.has(EventKind.TRANSFER, EventKind.TRANSFER_ACCEPTED)
+        and not known.has(EventKind.TRANSFER_FAILED),
         recovering_at=_recovering_at(known, media),
         last_at=known.all[-1].at if known.all else None,
     )

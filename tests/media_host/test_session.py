@@ -4,7 +4,9 @@ import wave
 
 import pytest
 
+from media_host import ending
 from media_host.agents.base import Fault, Heard, SpeechStarted, ToolCall, Transcript, TransferType
+from media_host.notices import tone
 from media_host.session import Session
 from shared.calls.events import EventKind
 from shared.errors import AgentUnavailable
@@ -246,6 +248,30 @@ async def test_an_agent_that_fails_leaves_no_silence(world, when, monkeypatch):
     assert len(world.acs.of("terminate")) == 1
     if when == "fault":
         assert len(line.stops) == 1
+
+
+async def test_the_apology_does_not_wait_for_a_start_that_is_slow_to_give_up(world):
+    world.agent_options |= {"hang": True, "slow_cancel_s": 1.0}
+    object.__setattr__(world.host.server._services, "agent_start_s", 0.2)
+    call_id, line, agent = await world.talk()
+    began = asyncio.get_running_loop().time()
+    await world.eventually(lambda: line.heard)
+    assert asyncio.get_running_loop().time() - began < 1.0
+    assert await line.gone() == 1000
+    assert (await world.ended(call_id)).ended.reason == "agent_timeout"
+    assert agent.closed.is_set()
+
+
+async def test_a_caller_who_is_being_transferred_hears_that_it_goes_on(world, monkeypatch):
+    monkeypatch.setattr(ending, "WAITING_S", 0.1)
+    call_id, line, agent = await world.talk("helped")
+    agent.finish(TransferType.AGENT, "asked_for_human", target="desk")
+    await world.eventually(lambda: world.acs.of("transferToParticipant"))
+    beep = tone(24000, 1)
+    await world.eventually(lambda: line.heard[: len(beep)] == beep)
+    await world.event(call_id, "failed", EventKind.TRANSFER_FAILED, code=603, subCode=8538)
+    assert await line.gone() == 1000
+    assert line.heard.endswith(NOTICE * 4800)
 
 
 async def test_a_failed_agent_with_a_fallback_hands_over_to_a_person(world):
