@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
               patchcord demo                          one call from end to end; look into out/demo
               patchcord up                            everything running until Ctrl-C
               patchcord call emulator/scripts/human.yaml    a scripted caller on what `up` runs
-              patchcord credentials issue default     an API id and secret for a tenant
+              patchcord credentials issue default --store sqlite:patchcord.db    an API id and secret for a tenant
         """),
     )
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -116,7 +116,7 @@ def main() -> int:
     arguments = parser().parse_args()
     try:
         return asyncio.run(_until_interrupted(arguments))
-    except PatchcordError as error:
+    except (PatchcordError, OSError) as error:  # OSError: a port that is taken, a file that is not there
         print(f"patchcord: {error}", file=sys.stderr)
         return 1
 
