@@ -41,6 +41,9 @@ MAX_TOOLS = 8
 EARLY_FRAMES = 100
 """Frames of the line (2 s) kept until there is an agent to hear them."""
 
+BROKEN_RULES = frozenset({1002, 1003, 1007, 1008, 1009, 1011})
+"""Close codes that tell of a mistake, the peer's or ours: the record says so, because no caller has hung up."""
+
 KEYS_TOGETHER_S = 1.0
 LAST_EVENTS_S = 10.0
 
@@ -118,6 +121,8 @@ class Session:
     def on_close(self, code: int, reason: str) -> None:
         """The line is closed: the caller has hung up, or ACS has lost us."""
         self._gone_ms = clock_ms()
+        if code in BROKEN_RULES:  # the number only: the reason may be the peer's own words
+            self._log.note(EventKind.FAULT, code="line_refused", message=f"WebSocket close code {code}")
         self._flushed(self.playout.flush())
         self.gone.set()
         self.end(End(EndKind.LINE, "line_closed"))
@@ -379,7 +384,9 @@ class Session:
         self._transcript.close()
         if self._recorder is not None:
             file, ms = await self._recorder.close(duration_ms)
-            self._log.note(EventKind.RECORDING, file=file, ms=ms)
+            consent = self._config.recording_consent
+            log.info("call %s: recorded, consent: %s", self.call_id, "yes" if consent else "not stated")
+            self._log.note(EventKind.RECORDING, file=file, ms=ms, consent=consent)
             if self._recorder.failed:
                 self._log.note(EventKind.FAULT, code="recording_failed", message=self._recorder.failed)
         if self.playout.dropped_ms or self.line.dropped:

@@ -243,7 +243,11 @@ def _transcript(known: _Events) -> list[dict[str, object]]:
 
 def _recording(known: _Events) -> dict[str, object] | None:
     made = known.of(EventKind.RECORDING)
-    return {"file": _text(made[-1], "file"), "ms": _number(made[-1], "ms")} if made else None
+    if not made:
+        return None
+    last = made[-1]
+    consent = last.data.get("consent") is True
+    return {"file": _text(last, "file"), "ms": _number(last, "ms"), "consent": consent}
 
 
 def _latencies(known: _Events) -> dict[str, object]:
