@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
               patchcord emulate --subscribe URL       the ACS emulator alone, for an app of yours in any language
               patchcord dial --to +18005550000        call that app, and see how it goes
               patchcord trace FILE                    what went over the wires of a call
-              patchcord credentials issue default     an API id and secret for a tenant
+              patchcord credentials issue default --store sqlite:patchcord.db    an API id and secret for a tenant
         """),
     )
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -129,7 +129,7 @@ def main() -> int:
 
             return run_emulator(_until_interrupted(arguments))
         return asyncio.run(_until_interrupted(arguments))
-    except PatchcordError as error:
+    except (PatchcordError, OSError) as error:  # OSError: a port that is taken, a file that is not there
         print(f"patchcord: {error}", file=sys.stderr)
         return 1
 

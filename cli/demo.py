@@ -25,14 +25,16 @@ async def demo(folder: Path, script: Path = SCRIPTS / "demo.yaml", out: TextIO =
     Returns:
         The exit code: 0 when the call went as scripted and its record is complete.
     """
+    caller = load_script(script)
     out.write("Starting ACS, Event Grid and a phone (emulated), the function app and the media host …\n")
+    out.flush()
     shutil.rmtree(folder, ignore_errors=True)
     async with Stack(StackOptions(folder / "stack")) as stack:
         out.write(f"Ready. The script is {script.name}; times are seconds since the caller dialled.\n\n")
         out.flush()
         client = stack.client()
         try:
-            call = await stack.emulator.dial(load_script(script))
+            call = await stack.emulator.dial(caller)
             storyteller = Storyteller(out, lambda: client.follow(call.correlation_id))
             await storyteller.follow(call.story())
             record = await client.settled(call.correlation_id, 15)

@@ -19,6 +19,10 @@ async def up(
     out.flush()
     async with Stack(options) as stack:
         stack.write_run_file(run_file)
+        started = Path(sys.argv[0])
+        command = (
+            started if started.name == "patchcord" else "patchcord"
+        )  # as it was called, so that it can be pasted
         out.write(
             f"""
   ACS, Event Grid, phone   {stack.emulator.endpoint}   (emulated)
@@ -27,7 +31,7 @@ async def up(
   logs                     {stack.logs}/
   recordings               {stack.recordings}/
 
-Call it from another terminal:   patchcord call emulator/scripts/demo.yaml
+Call it from another terminal:   {command} call emulator/scripts/demo.yaml
 Read the records:                GET {stack.functions_base}/api/calls, credentials in {run_file} (readable by you only)
 Ctrl-C stops everything.
 """

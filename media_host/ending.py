@@ -9,6 +9,7 @@ from enum import StrEnum
 from media_host.agents.base import Codec, Ended, Heard, TransferType
 from media_host.event_log import EventLog
 from media_host.lines.acs import AcsLine
+from media_host.notices import WAITING
 from media_host.playout import Playout
 from media_host.services import Services
 from shared.calls.events import EventKind, Json
@@ -25,11 +26,14 @@ CLOSE_S = 2.0
 PLAY_OUT_S = 35.0
 """The longest farewell that is played to its end (s): playout's bound and a little."""
 
-STORE_S = 3.0
+STORE_S = 2.0
 """How long the caller's line waits for the store before the call is ended all the same (s)."""
 
 TRANSFER_S = 60.0
 TRANSFER_POLL_S = 0.5
+WAITING_S = 2.0
+"""How often a caller who is being transferred hears that it is not over (s)."""
+
 HANG_UP_TRIES_S = (0.3, 1.0)
 
 FALLBACK = "fallback"
@@ -157,10 +161,13 @@ class Ending:
         )
 
     async def _say(self, notice: str) -> None:
+        self._push(notice)
+        await self._play_out()
+
+    def _push(self, notice: str) -> None:
         for piece in self._services.notices.pieces(notice, self._codec):
             self._playout.push(f"notice {notice}", piece)
         self._playout.end(f"notice {notice}")
-        await self._play_out()
 
     async def _play_out(self) -> None:
         """Until the caller has heard everything, or is gone."""
@@ -225,14 +232,20 @@ class Ending:
         """ACS closes our line when the transfer is through; a failure is reported to the function app, which records it."""
         loop = asyncio.get_running_loop()
         until = loop.time() + TRANSFER_S
+        beep_at = loop.time() + WAITING_S
         while loop.time() < until:
             if await self._gone_within(TRANSFER_POLL_S):
                 return True
+            if loop.time() >= beep_at:
+                beep_at += WAITING_S
+                self._push(WAITING)
             try:
-                kinds = {event.kind for event in await self._services.calls.events(self._record.call_id)}
-            except PatchcordError as error:
-                log.warning("call %s: %s", self._record.call_id, error)
+                async with asyncio.timeout(STORE_S):
+                    events = await self._services.calls.events(self._record.call_id)
+            except (PatchcordError, TimeoutError) as error:
+                log.warning("call %s: %s", self._record.call_id, str(error) or "the store is slow")
                 continue
+            kinds = {event.kind for event in events}
             if EventKind.TRANSFER_ACCEPTED in kinds:
                 return True
             if EventKind.TRANSFER_FAILED in kinds:

@@ -97,8 +97,16 @@ class MediaHost:
             ConfigurationError: an agent of patchcord.yaml cannot work.
             OSError: the address cannot be bound.
         """
-        settings = self.settings
         self._session = aiohttp.ClientSession()
+        try:
+            await self._start()
+        except BaseException:  # nothing may stay behind of a start that failed; raised on
+            await self.__aexit__()
+            raise
+        return self
+
+    async def _start(self) -> None:
+        settings = self.settings
         await self._start_speech()
         signature = AcsSignature(settings.acs_jwt, http_fetch(self._session), self._now)
         door = Door(
@@ -112,7 +120,6 @@ class MediaHost:
         )
         await self.server.start(settings.listen_host, settings.listen_port, door=door, capacity=self.capacity)
         self.capacity.start()
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         """End what is left and give everything back."""

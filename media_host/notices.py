@@ -24,6 +24,9 @@ TEXTS = {
     "closing": "I am sorry, this service is being restarted. Please call again in a moment. Goodbye.",
 }
 
+WAITING = "waiting"
+"""A notice without words: one beep, for a caller who is being transferred."""
+
 VOICE = "en-us"
 
 
@@ -51,6 +54,7 @@ class Notices:
                     except PatchcordError as error:
                         log.error("notice %s is a tone: %s", name, error)
                 self._pieces[name, codec] = to_pieces(pcm or tone(codec.sample_rate), codec)
+            self._pieces[WAITING, codec] = to_pieces(tone(codec.sample_rate, 1), codec)
 
     def pieces(self, name: str, codec: Codec) -> list[bytes]:
         """Base64 pieces of a notice, in order."""
@@ -58,10 +62,10 @@ class Notices:
         return to_pieces(tone(codec.sample_rate), codec) if found is None else found
 
 
-def tone(sample_rate: int) -> bytes:
-    """Three low beeps of 250 ms, 250 ms apart, as PCM16LE."""
+def tone(sample_rate: int, beeps: int = 3) -> bytes:
+    """Low beeps of 250 ms, 250 ms apart, as PCM16LE."""
     count = sample_rate // 4
     beep = struct.pack(
         f"<{count}h", *(round(6000 * math.sin(math.tau * 420 * n / sample_rate)) for n in range(count))
     )
-    return (beep + bytes(2 * count)) * 3
+    return (beep + bytes(2 * count)) * beeps

@@ -52,6 +52,15 @@ class CallerClock:
         self._seen = 0
         self._since = 0.0
 
+    @property
+    def begun(self) -> bool:
+        """Whether there has been a frame."""
+        return self._next is not None
+
+    def begin(self, at_ms: float) -> None:
+        """The first frame belongs here, whenever it arrived."""
+        self._next = at_ms
+
     def place(self, at_ms: float, length_ms: float) -> float:
         """The start of a frame that arrived at `at_ms` and lasts `length_ms`."""
         if self._next is None or abs(at_ms - self._next) > self.GAP_MS:
@@ -115,7 +124,7 @@ class Recorder:
         self.dropped = 0
         self._wav = StereoWav(path, codec.sample_rate)
         self._per_ms = codec.sample_rate / 1000
-        self._clocks = (CallerClock(), AgentClock())
+        self._caller_clock, self._agent_clock = CallerClock(), AgentClock()
         self._runs = (_Run(), _Run())
         self._queue: deque[tuple[int, float, bytes]] = deque()
         self._put = 0  # bytes of base64, counted on the loop
@@ -177,7 +186,7 @@ class Recorder:
             return False
         closing = self._closing  # before the queue: what was queued before close() is in the file
         try:
-            self._drain()
+            self._drain(last=closing is not None)
             if not self.failed:
                 ready_ms = closing[0] if closing else self._now_ms - HOLD_MS
                 self._wav.flush(round(min(ready_ms, MAX_MS) * self._per_ms))
@@ -194,12 +203,38 @@ class Recorder:
             closing[1].set_result(None)
         return False
 
-    def _drain(self) -> None:
+    def _length_ms(self, data: bytes) -> float:
+        padding = data[-2:].count(b"=") if data.endswith(b"=") else 0
+        return (len(data) * 3 // 4 - padding) / (2 * self._per_ms)
+
+    def _begin(self, *, last: bool) -> bool:
+        """Set the caller's clock by the first half second; False when that is not here yet.
+
+        A host that is busy when a call comes in reads its first frames late and all at once: they belong before the moment
+        at which they were read.
+        """
+        first_ms = start_ms = newest_ms = self._queue[0][1]
+        spoken_ms = 0.0
+        for kind, at_ms, data in self._queue.copy():
+            if kind == _CALLER:
+                newest_ms = max(newest_ms, at_ms)
+                start_ms = min(start_ms, at_ms - spoken_ms)
+                spoken_ms += self._length_ms(data)
+            else:
+                newest_ms = max(newest_ms, at_ms - HOLD_MS)
+        if newest_ms - first_ms < CallerClock.WINDOW_MS and not last:
+            return False
+        self._caller_clock.begin(max(start_ms, 0.0))
+        return True
+
+    def _drain(self, *, last: bool) -> None:
         """Place what has queued up; pieces of one side that follow each other are decoded in one go."""
         if self.failed:
             self._queue.clear()
             return
         while self._queue:
+            if self._queue[0][0] == _CALLER and not (self._caller_clock.begun or self._begin(last=last)):
+                break
             kind, at_ms, data = self._queue.popleft()
             self._taken += len(data)
             if kind == _CUT:
@@ -210,16 +245,16 @@ class Recorder:
             now_ms = at_ms if kind == _CALLER else at_ms - HOLD_MS
             if now_ms > self._now_ms:
                 self._now_ms = now_ms
-            padding = data[-2:].count(b"=") if data.endswith(b"=") else 0
-            length_ms = (len(data) * 3 // 4 - padding) / (2 * self._per_ms)
-            start = self._clocks[kind].place(min(at_ms, MAX_MS), length_ms)
+            length_ms = self._length_ms(data)
+            clock = self._caller_clock if kind == _CALLER else self._agent_clock
+            start = clock.place(min(at_ms, MAX_MS), length_ms)
             run = self._runs[kind]
             if run.pieces and (abs(start - run.end) > 0.01 or run.padded):
                 self._place(kind)
             if not run.pieces:
                 run.start = start
             run.pieces.append(data)
-            run.padded = padding > 0
+            run.padded = data.endswith(b"=")
             run.end = start + length_ms
             if len(run.pieces) >= RUN:
                 self._place(_CALLER)

@@ -41,6 +41,9 @@ MAX_TOOLS = 8
 EARLY_FRAMES = 100
 """Frames of the line (2 s) kept until there is an agent to hear them."""
 
+BROKEN_RULES = frozenset({1002, 1003, 1007, 1008, 1009, 1011})
+"""Close codes that tell of a mistake, the peer's or ours: the record says so, because no caller has hung up."""
+
 KEYS_TOGETHER_S = 1.0
 LAST_EVENTS_S = 10.0
 
@@ -77,6 +80,7 @@ class Session:
         self._transcript = TranscriptLog(self._log, services.now)
         self._recorder = services.make_recorder(record.call_id, self._codec) if config.recording else None
         self._agent: VoiceAgent | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._turn = ""
         self._spoken = False
         self._early: list[bytes] = []
@@ -117,6 +121,8 @@ class Session:
     def on_close(self, code: int, reason: str) -> None:
         """The line is closed: the caller has hung up, or ACS has lost us."""
         self._gone_ms = clock_ms()
+        if code in BROKEN_RULES:  # the number only: the reason may be the peer's own words
+            self._log.note(EventKind.FAULT, code="line_refused", message=f"WebSocket close code {code}")
         self._flushed(self.playout.flush())
         self.gone.set()
         self.end(End(EndKind.LINE, "line_closed"))
@@ -319,12 +325,12 @@ class Session:
 
     async def _start_agent(self) -> None:
         began = clock_ms()
-        starting: asyncio.Task[None] | None = None
         code, message = "agent_timeout", f"not started within {self._services.agent_start_s:g} s"
         try:
             agent = self._agent = self._services.make_agent(self._config)
             self._listen(agent)
             starting = asyncio.create_task(agent.start(self._agent_start(), self), name="agent start")
+            self._starting = starting
             first: set[asyncio.Future[Any]] = {starting, self._end}
             await asyncio.wait(
                 first,
@@ -332,7 +338,7 @@ class Session:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if starting.done():
-                starting.result()
+                await starting
                 self._log.note(
                     EventKind.AGENT_READY, agent=self._record.agent, ms=round(clock_ms() - began, 1)
                 )
@@ -342,10 +348,8 @@ class Session:
         except Exception as error:  # an agent's mistake must not become a caller's silence
             log.exception("call %s: the agent cannot be started", self.call_id)
             code, message = "agent_crashed", type(error).__name__
-        finally:
-            if starting is not None and not starting.done():
-                starting.cancel()
-                await asyncio.wait({starting}, timeout=CLOSE_S)
+        if self._starting is not None:
+            self._starting.cancel()  # `_close` waits for it: the caller is in silence
         self.end(End(EndKind.FAULT, code, message=message))
 
     def _agent_start(self) -> AgentStart:
@@ -363,6 +367,10 @@ class Session:
         """Give back everything; each part has its own bound."""
         for task in self._tools:
             task.cancel()
+        if self._starting is not None:
+            self._starting.cancel()
+            done, _ = await asyncio.wait({self._starting}, timeout=CLOSE_S)
+            await asyncio.gather(*done, return_exceptions=True)
         if self._agent is not None:
             try:
                 await asyncio.wait_for(self._agent.close(), CLOSE_S)
@@ -376,7 +384,9 @@ class Session:
         self._transcript.close()
         if self._recorder is not None:
             file, ms = await self._recorder.close(duration_ms)
-            self._log.note(EventKind.RECORDING, file=file, ms=ms)
+            consent = self._config.recording_consent
+            log.info("call %s: recorded, consent: %s", self.call_id, "yes" if consent else "not stated")
+            self._log.note(EventKind.RECORDING, file=file, ms=ms, consent=consent)
             if self._recorder.failed:
                 self._log.note(EventKind.FAULT, code="recording_failed", message=self._recorder.failed)
         if self.playout.dropped_ms or self.line.dropped:

@@ -81,6 +81,8 @@ class Application:
         """
         protect_logging()
         settings = function_app_settings(env)
+        # Ours only: what the platform and libraries log is for host.json to say.
+        logging.getLogger("shared").setLevel(settings.log_level)
         config = load_config(settings.config)
         store = open_store(settings.store, settings.managed_identity)
         signing = open_key_source(settings.signing_keys, settings.managed_identity)

@@ -112,5 +112,6 @@ def protect_logging() -> None:
 
 def quiet_libraries() -> None:
     """`websockets` at DEBUG prints the request line with its token, azure-core at INFO every request's address."""
-    logging.getLogger("websockets").setLevel(logging.INFO)
-    logging.getLogger("azure").setLevel(logging.WARNING)
+    level = logging.getLogger().level
+    logging.getLogger("websockets").setLevel(max(level, logging.INFO))
+    logging.getLogger("azure").setLevel(max(level, logging.WARNING))

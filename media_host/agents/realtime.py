@@ -48,6 +48,10 @@ EARLY_FRAMES = 100
 GUARD_MS = 100
 """What ends this close to a turn's end is not truncated: the model's count may be a little below ours (realtime.md 6)."""
 KEYS_PAUSE_S = 1.5
+FIRST_AUDIO_S = 3.0
+"""How long the model may take to begin to speak (s): until then the caller hears nothing."""
+RESUMED = "The line was interrupted for a moment. Say so in one short sentence, and ask the caller to go on."
+"""Instructions of the first response of a call that goes on over another connection."""
 
 
 class RealtimeAgent:
@@ -97,6 +101,7 @@ class RealtimeAgent:
         self._spoken = False
         self._keys = ""
         self._keys_timer: asyncio.TimerHandle | None = None
+        self._first_timer: asyncio.TimerHandle | None = None
 
     @property
     def capabilities(self) -> AgentCapabilities:
@@ -148,8 +153,8 @@ class RealtimeAgent:
         early, self._early = self._early, deque(maxlen=EARLY_FRAMES)
         for frame in early:
             self.send_audio(frame)
-        if not start.resumed:
-            self._responses.ask({})
+        self._first_timer = asyncio.get_running_loop().call_later(FIRST_AUDIO_S, self._silent)
+        self._responses.ask({"instructions": RESUMED} if start.resumed else {})
 
     # --- from the host ---------------------------------------------------------------------------------------
 
@@ -175,6 +180,14 @@ class RealtimeAgent:
         if keys and self._live:
             self._send(wire.user_text(f"[keypad] {keys}"))
             self._responses.ask({})
+
+    def _silent(self) -> None:
+        self._fault("response_late", "the realtime model did not begin to speak", fatal=True)
+
+    def _stop_first_timer(self) -> None:
+        if self._first_timer is not None:
+            self._first_timer.cancel()
+            self._first_timer = None
 
     def _stop_keys_timer(self) -> None:
         if self._keys_timer is not None:
@@ -227,6 +240,7 @@ class RealtimeAgent:
         """Close the session, in 2 s at most; idempotent."""
         self._live = False
         self._stop_keys_timer()
+        self._stop_first_timer()
         self._responses.close()
         connection = self._connection
         if connection is None or connection.closed.is_set():
@@ -269,6 +283,7 @@ class RealtimeAgent:
             self._turn = turn
             self._samples.drop()
             self._spoken = True
+            self._stop_first_timer()
             if turn not in self._open_turns:
                 self._open_turns[turn] = response
                 self._host.event(TurnStarted(turn))

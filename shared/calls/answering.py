@@ -91,10 +91,11 @@ class Answering:
         if held is None and too_old and await self._unknown(route.tenant, call):
             await self._put_aside(event, Handled.TOO_OLD, f"{age_s:.0f} s old")
             return Handled.TOO_OLD
-        if held is None or (held.taken_over and await self._is_decided(held)):
-            logger.info("incoming call %s: delivered again", call.correlation_id)
-            return Handled.DUPLICATE
+        if held is None:
+            return self._duplicate(call)
         try:
+            if held.taken_over and await self._is_decided(held):
+                return self._duplicate(call)
             return await self._take(call, route, held, request_id, too_old=too_old)
         except PatchcordError as error:
             if error.retryable:
@@ -103,6 +104,10 @@ class Answering:
             logger.error("call %s: cannot be answered: %s", held.call_id, error.message)
             await self._failed(held, "caller_gone" if isinstance(error, CallGone) else error.code)
             return Handled.FAILED
+
+    def _duplicate(self, call: IncomingCall) -> Handled:
+        logger.info("incoming call %s: delivered again", call.correlation_id)
+        return Handled.DUPLICATE
 
     async def _take(
         self, call: IncomingCall, route: Route, held: Claim, request_id: str, *, too_old: bool

@@ -5,9 +5,11 @@ want the credentials too, unless REQUIRE_HEADERS_ON_VALIDATION is off. `validati
 never fetched: we call no address that a request names.
 """
 
+import asyncio
 import logging
 import re
 from dataclasses import dataclass
+from itertools import batched
 
 from shared.calls.answering import Answering
 from shared.calls.lifecycle import report
@@ -27,6 +29,9 @@ COMPATIBLE_HEADERS = ("asapp-api-id", "asapp-api-secret")
 """Header names of subscriptions made for the system that Patchcord replaces; taken on its path only (requirement 4)."""
 
 RATE_PER_MINUTE = "120"
+
+AT_ONCE = 16
+"""Events of one delivery that are handled at the same time."""
 
 _ORIGIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 
@@ -75,25 +80,37 @@ class GridDoor:
         return await self._handle(asked, tenant, events)
 
     async def _handle(self, asked: Request, tenant: str, events: list[GridEvent | Malformed]) -> Reply:
-        mistakes: list[InvalidInput] = []
-        passing: PatchcordError | None = None
-        for event in events:
-            try:
-                await self._one(asked, tenant, event)
-            except InvalidInput as error:
-                mistakes.append(error)
-                await self._put_aside(asked, event, error)
-            except PatchcordError as error:
-                if not error.retryable:
-                    raise
-                passing = error  # go on: one event must not cost the others; the delivery will be repeated
-        if passing is not None:
-            raise passing
+        """Each event by itself, a few at a time: the last caller of a batch must not wait until all others are answered."""
+        faults: list[PatchcordError] = []
+        for some in batched(events, AT_ONCE, strict=False):
+            done = await asyncio.gather(*(self._one(asked, tenant, event) for event in some))
+            faults += [fault for fault in done if fault is not None]
+        mistakes = [fault for fault in faults if isinstance(fault, InvalidInput)]
+        others = [fault for fault in faults if not isinstance(fault, InvalidInput)]
+        if others:
+            raise next((fault for fault in others if fault.retryable), others[0])
         if mistakes and len(mistakes) == len(events):
             raise mistakes[0]
         return json_reply({"requestId": asked.request_id, "events": len(events)})
 
-    async def _one(self, asked: Request, tenant: str, event: GridEvent | Malformed) -> None:
+    async def _one(self, asked: Request, tenant: str, event: GridEvent | Malformed) -> PatchcordError | None:
+        """Handle one event; what went wrong with it, if anything, is for the whole delivery's answer."""
+        try:
+            try:
+                await self._take(asked, tenant, event)
+            except InvalidInput as error:
+                await self._put_aside(asked, event, "malformed", error.message)
+                return error
+            except PatchcordError:
+                raise
+            except Exception as error:  # a mistake of ours must cost this event only (design.md, decision 6)
+                logger.exception("request %s: an event failed", asked.request_id)
+                await self._put_aside(asked, event, "internal", type(error).__name__)
+        except PatchcordError as error:
+            return error
+        return None
+
+    async def _take(self, asked: Request, tenant: str, event: GridEvent | Malformed) -> None:
         if isinstance(event, Malformed):
             raise InvalidInput(f"[{event.index}].{event.field}", event.expected)
         if event.type == INCOMING_CALL:
@@ -101,13 +118,15 @@ class GridDoor:
         else:
             report(event)
 
-    async def _put_aside(self, asked: Request, event: GridEvent | Malformed, error: InvalidInput) -> None:
+    async def _put_aside(
+        self, asked: Request, event: GridEvent | Malformed, reason: str, detail: str
+    ) -> None:
         await put_aside(
             self.answering.store,
             event_id=event.id if isinstance(event, GridEvent) else f"{asked.request_id}.{event.index}",
             event_type=event.type if isinstance(event, GridEvent) else "",
-            reason="malformed",
-            detail=error.message,
+            reason=reason,
+            detail=detail,
             at=self.answering.now(),
         )
 

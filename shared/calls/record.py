@@ -111,6 +111,8 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
         settled=known.has(
             EventKind.OUTCOME, EventKind.HANG_UP, EventKind.TRANSFER, EventKind.TRANSFER_ACCEPTED
         ),
+        leaving=known.has(EventKind.TRANSFER, EventKind.TRANSFER_ACCEPTED)
+        and not known.has(EventKind.TRANSFER_FAILED),
         recovering_at=_recovering_at(known, media),
         last_at=known.all[-1].at if known.all else None,
     )
@@ -241,7 +243,11 @@ def _transcript(known: _Events) -> list[dict[str, object]]:
 
 def _recording(known: _Events) -> dict[str, object] | None:
     made = known.of(EventKind.RECORDING)
-    return {"file": _text(made[-1], "file"), "ms": _number(made[-1], "ms")} if made else None
+    if not made:
+        return None
+    last = made[-1]
+    consent = last.data.get("consent") is True
+    return {"file": _text(last, "file"), "ms": _number(last, "ms"), "consent": consent}
 
 
 def _latencies(known: _Events) -> dict[str, object]:

@@ -15,7 +15,7 @@ from shared.calls.control import CallControl
 from shared.calls.events import EventKind
 from shared.calls.record import CallRecord
 from shared.calls.repository import Calls
-from shared.errors import CallGone, PatchcordError
+from shared.errors import CallControlUnavailable, CallGone, PatchcordError
 from shared.store.entities import EntityStore
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,11 @@ class Recovery:
     async def reported(self, tenant: str, call_id: str, *, reason: str, at: float, failed: bool) -> None:
         """ACS reports that streaming stopped or failed (`failed`) at `at` (Unix seconds, its clock)."""
         record = await self.calls.get(tenant, call_id)
-        if record is None or record.settled or not record.live:
+        if record is None or not record.live:
+            return
+        if record.settled:
+            if failed:  # a host that says goodbye only closes the connection
+                await self._finish(record)
             return  # the end is already decided; the audio stops because of it
         if record.recovering_at is not None:
             if failed and at >= record.recovering_at:
@@ -56,8 +60,29 @@ class Recovery:
         connected_at = record.media.connected_at
         if connected_at is not None and at < connected_at:
             return  # an old report: there has been audio since
-        if await self.is_alive(record):
+        if await self._may_be_alive(record):
             await self.lost(record, reason)
+
+    async def _finish(self, record: CallRecord) -> None:
+        """The connection broke after the outcome: end the call, if its host did not live to do it."""
+        await self.pause(WAIT_S)
+        found = await self.calls.get(record.tenant, record.call_id)
+        if (
+            found is not None
+            and found.live
+            and not found.leaving
+            and found.media.connections == record.media.connections
+            and await self._may_be_alive(found)
+        ):
+            await self.give_up(found)
+
+    async def _may_be_alive(self, record: CallRecord) -> bool:
+        """`is_alive`; while ACS cannot say, the caller may be there and in silence."""
+        try:
+            return await self.is_alive(record)
+        except CallControlUnavailable as error:
+            logger.warning("call %s: %s", record.call_id, error.message)
+            return bool(record.call_connection_id)
 
     async def is_alive(self, record: CallRecord) -> bool:
         """Whether ACS still holds the call. The end of streaming is mostly the end of the call, reported first."""
@@ -68,11 +93,11 @@ class Recovery:
         except CallGone:
             return False
 
-    async def lost(self, record: CallRecord, reason: str) -> None:
-        """The media of a live call is lost: recover or hang up. Only the first to notice this loss acts."""
+    async def lost(self, record: CallRecord, reason: str) -> bool:
+        """The media of a live call is lost: recover or hang up. Only the first to notice this loss acts (else False)."""
         loss = record.media.connections
         if not await self.calls.once(record.call_id, f"media-lost-{loss}"):
-            return
+            return False
         host = record.media.host_id
         logger.warning("call %s: media lost (%s) on host %s", record.call_id, reason, host or "-")
         await self.calls.note(
@@ -85,6 +110,7 @@ class Recovery:
         )
         if not await self._another_host(host) or not await self._restarted(record, loss):
             await self.give_up(record)
+        return True
 
     async def give_up(self, record: CallRecord, reason: str = "media_lost") -> None:
         """Hang up for everyone; recorded first, so that the callback of its end finds the reason. Repeating is harmless."""

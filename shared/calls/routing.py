@@ -30,6 +30,8 @@ class AgentConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         instructions: realtime: what the model is told before the call.
         audio: the line's format.
         recording: record both sides, on the media host's disk.
+        recording_consent: callers are told that they are recorded, and agree; Patchcord only keeps this answer with
+            each recording, it does not ask them.
         transfers: names the agent may transfer to, and where they lead (E.164 or `8:acs:…`). `fallback` is where a
             caller goes when the agent fails.
     """
@@ -43,6 +45,7 @@ class AgentConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     instructions: str = ""
     audio: Literal["pcm24KMono", "pcm16KMono"] = "pcm24KMono"
     recording: bool = False
+    recording_consent: bool = False
     transfers: dict[str, str] = {}
 
 

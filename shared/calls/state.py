@@ -56,6 +56,7 @@ class CallRecord:
         disconnected_at: when we heard that ACS has ended the call.
         released: ACS has nothing of this call any more; until then it counts against limits and is watched.
         settled: an outcome, a transfer or a hang-up is recorded, so lost media is no accident.
+        leaving: the caller is being transferred, or has been; a transfer that failed is neither.
         recovering_at: when the last recovery of lost media began that no new media connection has followed.
         last_at: when anything happened last.
     """
@@ -92,6 +93,7 @@ class CallRecord:
     timeline: Sequence[Mapping[str, object]] = ()
     released: bool = False
     settled: bool = False
+    leaving: bool = False
     recovering_at: float | None = None
     last_at: float | None = None
 

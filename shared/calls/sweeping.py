@@ -109,8 +109,20 @@ class Sweeper:
             await self.recovery.give_up(record)
             return "hung_up"
         never = "media_host_dead" if record.media.connections else "media_never_came"
-        await self.recovery.lost(record, "media_closed" if record.media.closed else never)
-        return "recovered"
+        if await self.recovery.lost(record, "media_closed" if record.media.closed else never):
+            return "recovered"
+        return await self._taken_over(record)
+
+    async def _taken_over(self, record: CallRecord) -> str:
+        """Somebody noticed this loss before us: if nothing has come of it, its process died."""
+        await self.recovery.pause(PAUSE_S)
+        found = await self.calls.get(record.tenant, record.call_id)
+        if found is None or not found.live or found.settled or found.recovering_at is not None:
+            return "fine"
+        if found.media.connections > record.media.connections:
+            return "fine"
+        await self.recovery.give_up(found)
+        return "hung_up"
 
     async def _unanswered(self, record: CallRecord, age_s: float) -> str:
         if age_s < UNANSWERED_S:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -70,6 +71,23 @@ async def test_call_says_what_to_do_when_nothing_is_running(tmp_path):
         output.strip()
         == "patchcord: nothing is running here: start it with `patchcord up` in another terminal"
     )
+
+
+async def test_a_taken_port_and_a_missing_script_are_said_in_one_line(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        up = await start(tmp_path, "up", f"--acs-port={port}")
+        output = await finish(up, 20)
+    assert up.returncode == 1
+    assert str(port) in output
+    assert "address already in use" in output
+    assert "Traceback" not in output
+    demo = await start(tmp_path, "demo", "--script", "no-such.yaml")
+    output = await finish(demo, 40)
+    assert demo.returncode == 1
+    assert "no-such.yaml: expected a caller script" in output
 
 
 async def test_credentials_are_printed_once_and_stored_as_a_hash(tmp_path):

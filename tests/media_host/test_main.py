@@ -1,99 +1,85 @@
-"""The process itself: starts, says so, drains on SIGTERM, ends with 0; names what is wrong and ends otherwise."""
+"""`python -m media_host` as a process: how it ends when it cannot begin."""
 
 import asyncio
-import os
-import re
-import signal
+import socket
 import sys
-import time
-import urllib.request
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
-from shared.security.key_sources import FileKeySource
-from shared.security.keyring import ensure_keys
-from tests.support.media_world import CONFIG
+from cli.processes import ROOT
 from tests.support.timing import patience
 
-ROOT = Path(__file__).resolve().parents[2]
-REALTIME = """
+CONFIG = """
 agents:
-  model: {kind: realtime, url: "ws://127.0.0.1:1", model: m}
+  reception: {kind: embedded, dialogue: dialogue.yaml}
 routes:
-  - {name: desk, to: ["*"], agent: model}
+  - {name: desk, to: ["+18005550000"], agent: reception}
 """
 
 
-def environment(folder: Path, **more: str) -> dict[str, str]:
+def environment(folder, **changed):
+    (folder / "patchcord.yaml").write_text(CONFIG)
     return {
-        **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME")},
+        "PATH": "/usr/bin:/bin",
         "PYTHONPATH": str(ROOT),
         "PATCHCORD_CONFIG": str(folder / "patchcord.yaml"),
         "PATCHCORD_STORE": f"sqlite:{folder / 'store.db'}",
-        "PATCHCORD_VERIFICATION_KEYS": f"file:{folder / 'public.json'}",
-        "AZURE_ACS_CONN_KEY": "endpoint=http://127.0.0.1:9;accesskey=a2V5",
-        "ACS_RESOURCE_ID": "r",
+        "PATCHCORD_VERIFICATION_KEYS": f"file:{folder / 'keys.json'}",
+        "AZURE_ACS_CONN_KEY": "endpoint=http://127.0.0.1:1;accesskey=QUJDREVGR0hJSktMTU5PUA==",
+        "ACS_RESOURCE_ID": "a-resource",
         "MEDIA_LISTEN_HOST": "127.0.0.1",
         "MEDIA_LISTEN_PORT": "0",
-        **more,
-    }
+    } | changed
 
 
-@asynccontextmanager
-async def process(folder: Path, **more: str):
-    child = await asyncio.create_subprocess_exec(
+async def run(env) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "media_host",
-        env=environment(folder, **more),
+        cwd=ROOT,
+        env=env,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
-    try:
-        yield child
-    finally:
-        if child.returncode is None:
-            child.kill()
-        await child.communicate()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_serves_until_a_signal_and_ends_with_0(tmp_path, number):
-    (tmp_path / "patchcord.yaml").write_text(REALTIME)
-    await ensure_keys(
-        FileKeySource(tmp_path / "signing.json"), FileKeySource(tmp_path / "public.json"), time.time()
-    )
-    async with process(tmp_path) as child:
-        async with asyncio.timeout(patience(20)):
-            line = (await child.stdout.readline()).decode()
-            port = int(re.search(r":(\d+)$", line.strip())[1])
-
-            def get(path):
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-                    return answer.status
-
-            assert await asyncio.to_thread(get, "/healthz") == 200
-            child.send_signal(number)
-            assert await child.wait() == 0
+    output, _ = await asyncio.wait_for(process.communicate(), patience(20))
+    return process.returncode, output.decode()
 
 
 @pytest.mark.parametrize(
-    ("config", "more", "code", "says"),
+    ("name", "value"),
     [
-        (REALTIME, {"PATCHCORD_STORE": ""}, 2, "PATCHCORD_STORE: expected"),
-        (REALTIME, {"MEDIA_CAPACITY": "many"}, 2, "MEDIA_CAPACITY: expected"),
-        ("agents: 7", {}, 2, "patchcord.yaml: agents"),
-        (CONFIG, {}, 2, "none.yaml"),
-        (REALTIME, {"MEDIA_LISTEN_HOST": "192.0.2.1"}, 3, "media host:"),
+        ("PATCHCORD_STORE", ""),
+        ("MEDIA_CAPACITY", "many"),
+        ("ACS_RESOURCE_ID", ""),
+        ("MEDIA_LISTEN_PORT", "x"),
     ],
 )
-async def test_what_is_wrong_is_named_and_ends_it(tmp_path, config, more, code, says):
-    (tmp_path / "patchcord.yaml").write_text(config)
-    async with process(tmp_path, **more) as child:
-        async with asyncio.timeout(patience(20)):
-            _, errors = await child.communicate()
-    assert child.returncode == code
-    assert says in errors.decode()
-    assert "Traceback" not in errors.decode()
+async def test_a_wrong_setting_is_named_and_ends_it_with_2(tmp_path, name, value):
+    code, output = await run(environment(tmp_path, **{name: value}))
+    assert code == 2
+    assert output.startswith(f"media host: {name}: expected ")
+    assert len(output.splitlines()) == 1
+
+
+async def test_a_wrong_dialogue_is_named_and_leaves_nothing_open(tmp_path):
+    (tmp_path / "dialogue.yaml").write_text(
+        "name: d\nstart: nowhere\nno_match: a\nno_input: a\nstates: {a: {say: hi}}\n"
+    )
+    code, output = await run(environment(tmp_path))
+    assert code == 2
+    assert "dialogue.yaml: " in output
+    assert "Unclosed" not in output
+    assert "Traceback" not in output
+
+
+async def test_a_taken_address_ends_it_with_3(tmp_path):
+    (tmp_path / "dialogue.yaml").write_bytes((ROOT / "dialogues" / "order_desk.yaml").read_bytes())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, output = await run(environment(tmp_path, MEDIA_LISTEN_PORT=port))
+    assert code == 3
+    assert "address already in use" in output
+    assert "Unclosed" not in output

@@ -64,6 +64,33 @@ async def test_as_long_as_the_call_whatever_was_spoken(tmp_path, writer, frames,
         assert len(read(tmp_path / name)[0]) == duration_ms * 24
 
 
+@pytest.mark.parametrize("late_ms", [100, 700])
+async def test_first_frames_that_are_read_late_and_at_once_keep_their_place(tmp_path, writer, late_ms):
+    recorder = Recorder(tmp_path / "call.wav", Codec.PCM16_24K, writer)
+    for number in range(150):
+        recorder.caller(max(late_ms, number * FRAME_MS), frame(number + 1))
+    assert await recorder.close(3000) == ("call.wav", 3000)
+    heard, _ = read(tmp_path / "call.wav")
+    spoken, size = heard[:, 0], 480
+    first = np.flatnonzero(spoken)[0]
+    assert first <= 24 * 40
+    expected = np.repeat(np.arange(1, 151), size)[: len(spoken) - first]
+    assert (spoken[first:] == expected).all(), "no frame is lost to another"
+
+
+async def test_a_caller_who_says_little_is_recorded_while_the_agent_talks(tmp_path, writer):
+    recorder = Recorder(tmp_path / "call.wav", Codec.PCM16_24K, writer)
+    recorder.caller(0, frame(7))
+    for number in range(200):
+        recorder.agent(number * FRAME_MS, frame(9))
+    async with asyncio.timeout(patience(5)):
+        while recorder._queue:
+            await asyncio.sleep(0.05)
+    await recorder.close(4000)
+    heard, _ = read(tmp_path / "call.wav")
+    assert (heard[:480, 0] == 7).all() and (heard[:, 1] == 9).all()
+
+
 async def test_interrupted_speech_ends_where_it_was_cut(tmp_path, writer):
     recorder = Recorder(tmp_path / "call.wav", Codec.PCM16_24K, writer)
     for number in range(100):

@@ -1,8 +1,9 @@
 import asyncio
+import contextlib
 import time
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from media_host import server as server_module
 from media_host.agents.base import Fault
@@ -166,6 +167,38 @@ async def test_one_calls_fault_is_that_calls_alone(world):
     assert await bad_line.gone() == 1000
     frame = await line.speak()
     await world.eventually(lambda: agent.heard == [frame])
+
+
+async def tiny(line):
+    for _ in range(2000):
+        await line.connection.send("{}")
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "code"),
+    [
+        (lambda line: line.connection.send("x" * 65_537), 1009),
+        (lambda line: line.connection.send(b"binary"), 1003),
+        (lambda line: line.connection.send([b"\xff\xfe"], text=True), 1007),
+        (tiny, 1008),
+    ],
+    ids=["oversize", "binary", "not UTF-8", "a flood"],
+)
+async def test_a_line_that_breaks_the_rules_is_closed_and_the_others_do_not_notice(world, misbehave, code):
+    world.agent_options["echo"] = True
+    call_id, bad_line, _ = await world.talk()
+    _, line, _ = await world.talk()
+    await line.speak(20, fill=1)
+    with contextlib.suppress(ConnectionClosed):
+        await misbehave(bad_line)
+    await line.speak(20, fill=1)
+    assert await bad_line.gone() == code
+    await line.speak(20, fill=1)
+    await world.eventually(lambda: line.heard == bytes([1]) * (24000 // 25) * 60)
+    record = await world.ended(call_id)
+    assert ("line_refused", f"WebSocket close code {code}") in [
+        (fault["code"], fault["message"]) for fault in record.faults
+    ]
 
 
 async def test_a_closing_line_while_the_agent_fails_is_one_end(world):

@@ -2,9 +2,12 @@ import asyncio
 import base64
 import wave
 
+import numpy as np
 import pytest
 
+from media_host import ending
 from media_host.agents.base import Fault, Heard, SpeechStarted, ToolCall, Transcript, TransferType
+from media_host.notices import tone
 from media_host.session import Session
 from shared.calls.events import EventKind
 from shared.errors import AgentUnavailable
@@ -248,6 +251,30 @@ async def test_an_agent_that_fails_leaves_no_silence(world, when, monkeypatch):
         assert len(line.stops) == 1
 
 
+async def test_the_apology_does_not_wait_for_a_start_that_is_slow_to_give_up(world):
+    world.agent_options |= {"hang": True, "slow_cancel_s": 1.0}
+    object.__setattr__(world.host.server._services, "agent_start_s", 0.2)
+    call_id, line, agent = await world.talk()
+    began = asyncio.get_running_loop().time()
+    await world.eventually(lambda: line.heard)
+    assert asyncio.get_running_loop().time() - began < 1.0
+    assert await line.gone() == 1000
+    assert (await world.ended(call_id)).ended.reason == "agent_timeout"
+    assert agent.closed.is_set()
+
+
+async def test_a_caller_who_is_being_transferred_hears_that_it_goes_on(world, monkeypatch):
+    monkeypatch.setattr(ending, "WAITING_S", 0.1)
+    call_id, line, agent = await world.talk("helped")
+    agent.finish(TransferType.AGENT, "asked_for_human", target="desk")
+    await world.eventually(lambda: world.acs.of("transferToParticipant"))
+    beep = tone(24000, 1)
+    await world.eventually(lambda: line.heard[: len(beep)] == beep)
+    await world.event(call_id, "failed", EventKind.TRANSFER_FAILED, code=603, subCode=8538)
+    assert await line.gone() == 1000
+    assert line.heard.endswith(NOTICE * 4800)
+
+
 async def test_a_failed_agent_with_a_fallback_hands_over_to_a_person(world):
     world.agent_options["fail"] = AgentUnavailable("away")
     call_id, line, _ = await world.talk("helped")
@@ -303,7 +330,8 @@ async def test_a_tool_that_runs_at_the_end_leaves_nothing_behind(world):
     assert agent.results == []
 
 
-async def test_recording_is_as_long_as_the_call_and_has_both_sides(tmp_path, monkeypatch):
+async def test_recording_is_as_long_as_the_call_and_has_both_sides(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", "media_host")
     async with open_media_world(tmp_path, monkeypatch, recordings=tmp_path / "rec") as world:
         (tmp_path / "rec").mkdir()
         call_id, line, agent = await world.talk("recorded")
@@ -315,6 +343,8 @@ async def test_recording_is_as_long_as_the_call_and_has_both_sides(tmp_path, mon
         record = await world.ended(call_id)
         path = tmp_path / "rec" / record.recording["file"]
         assert abs(record.recording["ms"] - record.media.duration_ms) <= 40
+        assert record.recording["consent"] is True
+        assert f"call {call_id}: recorded, consent: yes" in caplog.text
         with wave.open(str(path)) as file:
             assert file.getnchannels() == 2 and file.getframerate() == 24000
             samples = file.readframes(file.getnframes())
@@ -322,6 +352,29 @@ async def test_recording_is_as_long_as_the_call_and_has_both_sides(tmp_path, mon
         frames = [samples[at : at + 4] for at in range(0, len(samples), 4)]
         assert sum(item[:2] == b"\7\7" for item in frames) > 24 * 400
         assert sum(item[2:] == b"\3\3" for item in frames) > 24 * 150
+
+
+async def test_ten_keys_in_a_second_cost_no_audio_and_leave_no_gap_in_the_recording(tmp_path, monkeypatch):
+    async with open_media_world(tmp_path, monkeypatch, recordings=tmp_path / "rec") as world:
+        call_id, line, agent = await world.talk("recorded")
+        agent.speak(1500, fill=3)
+        due = asyncio.get_running_loop().time()
+        for number in range(75):
+            await line.speak(fill=7)
+            if number % 5 == 0 and number // 5 in range(10):
+                await line.key("0123456789"[number // 5])
+            due += 0.02  # as a telephone does: what came late is followed by what is due
+            await asyncio.sleep(due - asyncio.get_running_loop().time())
+        await world.eventually(lambda: agent.turns == ["t1"] and len(agent.heard) == 75)
+        assert agent.keys == list("0123456789")
+        await line.hang_up()
+        record = await world.ended(call_id)
+        with wave.open(str(tmp_path / "rec" / record.recording["file"])) as file:
+            sides = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+        for side in (0, 1):
+            spoken = np.flatnonzero(sides[:, side])
+            assert len(spoken) >= 74 * 480
+            assert np.diff(spoken).max() <= 24 * 40, "samples between two that were spoken: 40 ms at most"
 
 
 async def test_no_recording_unless_configured(tmp_path, monkeypatch):

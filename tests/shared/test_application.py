@@ -240,6 +240,15 @@ class TestOpening:
                 await app.close()
                 await app.close()
 
+    async def test_our_own_log_has_the_level_of_the_setting(self, tmp_path, monkeypatch):
+        ours = logging.getLogger("shared")
+        monkeypatch.setattr(ours, "level", ours.level)  # put back afterwards
+        async with AcsRest() as acs:
+            for level in ("warning", "debug"):
+                app = await Application.open(environment(tmp_path, acs) | {"PATCHCORD_LOG_LEVEL": level})
+                await app.close()
+                assert logging.getLevelName(ours.getEffectiveLevel()) == level.upper()
+
     async def test_vault_keys_are_never_made_here(self, tmp_path):
         async with AcsRest() as acs:
             env = environment(tmp_path, acs)

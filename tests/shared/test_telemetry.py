@@ -258,6 +258,11 @@ class TestSetUp:
         assert not logging.getLogger(name).isEnabledFor(level)
         assert logging.getLogger(name).isEnabledFor(logging.WARNING)
 
+    @pytest.mark.parametrize("name", ["websockets.server", "azure.core.pipeline"])
+    def test_libraries_are_no_louder_than_the_rest(self, name):
+        configure_logging("ERROR")
+        assert not logging.getLogger(name).isEnabledFor(logging.WARNING)
+
 
 @pytest.mark.parametrize(
     ("number", "wanted"),

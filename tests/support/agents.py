@@ -14,8 +14,8 @@ class PuppetAgent:
 
     capabilities = CAPABILITIES
 
-    def __init__(self, *, fail=None, hang=False, echo=False) -> None:
-        self.fail, self.hang, self.echo = fail, hang, echo
+    def __init__(self, *, fail=None, hang=False, echo=False, slow_cancel_s=0.0) -> None:
+        self.fail, self.hang, self.echo, self.slow_cancel_s = fail, hang, echo, slow_cancel_s
         self.heard, self.keys, self.flushes, self.turns, self.results = [], [], [], [], []
         self.started, self.closed, self.moved = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.crash = None
@@ -24,7 +24,10 @@ class PuppetAgent:
     async def start(self, start, host) -> None:
         self.start_args = start
         if self.hang:
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(self.slow_cancel_s)
         if self.fail:
             raise self.fail
         self.host = host

@@ -35,7 +35,7 @@ from tests.support.timing import patience
 CONFIG = """
 agents:
   puppet: {kind: embedded, dialogue: none.yaml}
-  recorded: {kind: embedded, dialogue: none.yaml, recording: true}
+  recorded: {kind: embedded, dialogue: none.yaml, recording: true, recording_consent: true}
   helped: {kind: embedded, dialogue: none.yaml, transfers: {fallback: "+18005559999", desk: "8:acs:r_1"}}
   narrow: {kind: embedded, dialogue: none.yaml, audio: pcm16KMono}
 routes:

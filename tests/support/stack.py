@@ -24,7 +24,7 @@ ANSWERED_AT = 1_795_218_629.0
 async def running_stack(
     folder: Path, *, known: Iterable[str] = (), retry_scale: float = QUICK_RETRIES, **options: Any
 ) -> AsyncIterator[Stack]:
-    """A stack in `folder`; its logs must hold no secret and no unexpected exception.
+    """A stack in `folder`; its logs must hold no secret and no unexpected exception, and nothing may be left open.
 
     Args:
         folder: an empty folder.
@@ -44,7 +44,8 @@ async def running_stack(
     ]
     assert scan([stack.logs], secrets) == []
     for log in stack.logs.iterdir():
-        assert "Traceback" not in log.read_text(errors="replace"), log.read_text(errors="replace")[-4000:]
+        text = log.read_text(errors="replace")
+        assert "Traceback" not in text and "Unclosed" not in text, text[-4000:]
 
 
 async def settled(stack: Stack, correlation_id: str, within_s: float = 20) -> dict[str, Any]:

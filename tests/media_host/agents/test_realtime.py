@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 import pytest
 
-from media_host.agents import realtime_responses
+from media_host.agents import realtime, realtime_responses
 from media_host.agents.base import (
     AgentStart,
     Codec,
@@ -104,8 +104,10 @@ async def test_a_resumed_call_is_not_greeted_again(server, fast):
     await agent.start(AgentStart("call-1", Codec.PCM16_24K, resumed=True), Host())
     session = await server.session()
     agent.send_audio(FRAME)
+    asked = await session.next("response.create")
+    assert "interrupted" in asked["response"]["instructions"], "the caller is told, and not left in silence"
     await session.next("input_audio_buffer.append")
-    assert [event["type"] for event in session.seen] == ["session.update", "input_audio_buffer.append"]
+    assert sum(event["type"] == "response.create" for event in session.seen) == 1
     assert "Authorization" not in session.headers
     await agent.close()
 
@@ -319,6 +321,24 @@ async def test_a_model_that_never_answers_is_given_up(server, monkeypatch, fast)
     await agent.start(START, host)
     fault = await host.wait_for(Fault)
     assert (fault.code, fault.fatal) == ("response_late", True)
+    await agent.close()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_model_that_answers_but_does_not_speak_is_given_up(server, monkeypatch, fast, begun):
+    monkeypatch.setattr(realtime, "FIRST_AUDIO_S", 0.2)
+    agent, host = RealtimeAgent(server.url, "m", fast=fast), Host()
+    await agent.start(START, host)
+    session = await server.session()
+    await session.created("resp_1")
+    if begun:
+        await session.delta("resp_1", "item_1", bytes(960))
+        await host.wait_for(TurnStarted)
+        await asyncio.sleep(0.3)
+        assert not host.of(Fault)
+    else:
+        fault = await host.wait_for(Fault)
+        assert (fault.code, fault.fatal) == ("response_late", True)
     await agent.close()
 
 

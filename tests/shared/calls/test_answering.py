@@ -162,6 +162,20 @@ async def test_a_passing_fault_of_the_store_is_raised_and_the_redelivery_answers
     assert len({r.headers["Repeatability-Request-ID"] for r in world.acs.of("answer")}) == 1
 
 
+async def test_a_store_that_fails_again_while_a_claim_is_taken_over_leaves_no_lease_behind(world):
+    from shared.errors import StoreUnavailable
+
+    await world.host()
+    for _ in range(3):
+        world.fail_store(1, "calls")
+        with pytest.raises(StoreUnavailable):
+            await deliver(world)
+    await deliver(
+        world
+    )  # no clock has moved: a lease would make this one a duplicate, and the caller ring for ever
+    assert (await only(world)).state == "answered"
+
+
 async def test_missing_keys_are_a_passing_fault(world, tmp_path):
     from shared.errors import KeysUnavailable
 

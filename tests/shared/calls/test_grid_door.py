@@ -1,11 +1,12 @@
+import asyncio
 import json
 import logging
 
 import pytest
 
 from shared.http import request
-from tests.support.acs_rest import Told
 from tests.support.call_world import CONTEXT, open_world
+from tests.support.timing import patience
 
 
 @pytest.fixture
@@ -229,13 +230,48 @@ async def test_one_bad_event_does_not_cost_the_others(world, credentials):
 
 async def test_a_passing_fault_is_503_after_the_other_events_were_handled(world, credentials):
     await world.host()
-    world.acs.tell("answer", *[Told(503)] * 3)
+    world.fail_store(1, "live")
     events = [world.incoming(correlation=f"c{i}", event_id=f"e{i}") for i in range(2)]
     reply = await world.app.acs_events(asked(events, credentials), options=False)
     assert (reply.status, reply.headers["retry-after"]) == (503, "2")
     assert [record.state for record in await world.calls.list("default")].count("answered") == 1
     assert (await world.app.acs_events(asked(events, credentials), options=False)).status == 200
     assert [record.state for record in await world.calls.list("default")] == ["answered", "answered"]
+
+
+async def test_a_mistake_of_ours_costs_one_event_only(world, credentials, monkeypatch, caplog):
+    incoming = type(world.app.answering).incoming
+
+    async def stumble(self, event, **kwargs):
+        if event.id == "e1":
+            raise RuntimeError(CONTEXT)
+        return await incoming(self, event, **kwargs)
+
+    await world.host()
+    monkeypatch.setattr(type(world.app.answering), "incoming", stumble)
+    events = [world.incoming(correlation=f"c{i}", event_id=f"e{i}") for i in range(3)]
+    assert (await post(world, events, credentials))[0] == 200
+    assert len(world.acs.of("answer")) == 2
+    [row] = await world.store.query("poison", "events")
+    assert (row.values["eventId"], row.values["reason"]) == ("e1", "internal")
+    assert CONTEXT not in str(row.values)
+
+
+async def test_the_callers_of_a_batch_do_not_wait_for_each_other(world, credentials):
+    await world.host()
+    world.acs.hold = asyncio.Event()  # ACS keeps every answer back
+    events = [world.incoming(correlation=f"c{i}", event_id=f"e{i}") for i in range(3)]
+    delivery = asyncio.create_task(post(world, events, credentials))
+    async with asyncio.timeout(patience(4)):
+        while len(world.acs.of("answer")) < 3:
+            await asyncio.sleep(0.01)
+    world.acs.hold.set()
+    assert (await delivery)[0] == 200
+
+
+async def test_malformed_events_that_cannot_be_put_aside_are_delivered_again(world, credentials):
+    world.fail_store(1, "poison")
+    assert (await post(world, [{"bad": 1}], credentials))[0] == 503
 
 
 async def test_a_lasting_fault_outside_the_event_ends_the_delivery(world, credentials, monkeypatch):

@@ -118,7 +118,7 @@ def test_a_whole_call():
         ],
         "keysPressed": 6,
         "bargeIns": 1,
-        "recording": {"file": "c1.wav", "ms": 5200},
+        "recording": {"file": "c1.wav", "ms": 5200, "consent": False},
         "faults": [{"at": "2027-01-15T08:00:04.600Z", "code": "tool", "message": "slow"}],
         "latencies": {
             "eventToAnswerMs": 300.0,

@@ -191,6 +191,44 @@ async def test_the_end_of_a_settled_call_is_no_loss(world, pauses, kind):
     assert "media_lost" not in await kinds(world, record)
 
 
+async def test_a_host_that_dies_after_the_outcome_leaves_nobody_in_silence(world, pauses):
+    record = await world.talking("host-a")
+    await world.event(record, "o", K.OUTCOME, 0.8, transferType="SYSTEM", reason="goodbye")
+    assert await report(world, record) == 200
+    assert pauses.waited_s == WAIT_S
+    assert asked(world) == ["terminate"]
+    assert (await world.again(record)).ended.reason == "media_lost"
+
+
+async def test_a_transfer_that_failed_after_the_hosts_death_is_hung_up_too(world, pauses):
+    record = await world.talking("host-a")
+    await world.event(record, "t", K.TRANSFER, 0.7, target="human")
+    await world.event(record, "f", K.TRANSFER_FAILED, 0.8, code=603, subCode=8538)
+    await report(world, record)
+    assert asked(world) == ["terminate"]
+
+
+@pytest.mark.parametrize("kind", [K.HANG_UP, K.TRANSFER, K.TRANSFER_ACCEPTED, K.DISCONNECTED])
+async def test_a_line_that_breaks_after_the_outcome_is_left_to_its_living_host(world, pauses, kind):
+    record = await world.talking("host-a")
+    await world.event(record, "o", K.OUTCOME, 0.8, transferType="AGENT", reason="x")
+
+    async def acts():
+        await world.event(record, "acts", kind, 1.1, reason="agent_done", target="human")
+
+    pauses.then = acts
+    await report(world, record)
+    assert asked(world) == []
+
+
+async def test_while_acs_cannot_say_whether_the_caller_is_there_it_is_a_loss(world, pauses):
+    record = await world.talking("host-a")
+    world.acs.tell("properties", *[Told(503)] * 3)
+    assert await report(world, record) == 200
+    assert asked(world) == ["terminate"]
+    assert (await world.again(record)).ended.reason == "media_lost"
+
+
 @pytest.mark.parametrize("gone", ["disconnected", "disconnecting", "unknown to acs"])
 async def test_streaming_that_ends_because_the_caller_hung_up_is_no_loss(world, pauses, gone):
     record = await world.talking("host-a")

@@ -83,6 +83,42 @@ async def test_a_recovery_whose_process_died_is_finished(world, paused):
     assert asked(world) == ["terminate"]
 
 
+@pytest.mark.parametrize("noted", [False, True])
+async def test_a_loss_whose_finder_died_before_it_did_anything_is_hung_up(world, paused, noted):
+    record = await world.talking("host-a")
+    await world.calls.once(record.call_id, "media-lost-1")
+    if noted:
+        await world.event(record, "lost", K.MEDIA_LOST, 1, hostId="host-a", reason="x")
+    world.clock.at = START + 10
+    assert await sweep(world) == {"hung_up": 1}
+    assert asked(world) == ["terminate"]
+    assert (await world.again(record)).ended.reason == "media_lost"
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (K.RECOVERY, {"action": "restart"}),
+        (K.MEDIA_CONNECTED, {"hostId": "host-b"}),
+        (K.HANG_UP, {"by": "system", "reason": "media_lost"}),
+    ],
+)
+async def test_a_loss_that_somebody_else_sees_to_is_left_to_them(world, paused, kind, data):
+    record = await world.talking("host-a")
+    await world.calls.once(record.call_id, "media-lost-1")
+    world.clock.at = START + 10
+
+    async def acted(seconds):
+        if seconds == 2.0 and paused:
+            await world.event(record, "acted", kind, 11, **data)
+        paused.append(seconds)
+
+    object.__setattr__(world.app.callbacks.recovery, "pause", acted)
+    assert await sweep(world) == {}
+    assert paused == [2.0, 2.0]
+    assert asked(world) == []
+
+
 async def test_a_hang_up_that_acs_did_not_take_is_repeated(world, paused):
     record = await world.talking("host-a")
     await world.event(record, "h", K.HANG_UP, 5, by="agent", reason="agent_done")
