@@ -67,7 +67,8 @@ class EmulatorConfig:
         issuer: the `iss` claim of ACS's JWTs.
         seed: of everything that is shuffled.
         numbers: phone numbers of the resource: a transfer or a call of an app to one of them is an IncomingCall, if that is
-            subscribed to. Other numbers are its own when a subscription's filter names them (`data.to.rawId`); ACS users always are.
+            subscribed to. Other numbers are its own when a subscription's filter on `data.to.rawId` names them. ACS users
+            always are.
         tls_folder: where the certificate authority is kept; with it the emulator speaks https (see `emulator.tls`).
         trace_folder: where the wire trace of each call goes, or None for none (see `emulator.trace`).
     """

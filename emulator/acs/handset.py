@@ -1,7 +1,6 @@
 """What a call needs from the telephone at its other end."""
 
 
-
 class Handset:
     """The caller's side of a call; this one is somebody outside the emulator, who picks up and says nothing.
 

@@ -3,7 +3,6 @@
 import io
 import math
 import wave
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy
@@ -114,28 +113,33 @@ class Mouth:
 
     def __init__(self) -> None:
         self.onset_at: float | None = None
-        self._frames: Sequence[bytes] = ()
-        self._next = 0
         self.spoken_ms = 0.0
+        self._pcm = b""
+        self._size = 1
+        self._next = 0
 
     def say(self, pcm: bytes, sample_rate: int) -> None:
         """Begin with `pcm` at the next frame; what was being said is broken off."""
-        size = int(sample_rate * FRAME_S) * 2
-        self._frames = [pcm[start : start + size].ljust(size, b"\0") for start in range(0, len(pcm), size)]
+        self._size = int(sample_rate * FRAME_S) * 2
+        self._pcm = pcm
         self._next = 0
         self.onset_at = None
 
     @property
     def idle(self) -> bool:
         """Whether all has been said."""
-        return self._next >= len(self._frames)
+        return self._next >= len(self._pcm)
 
     def next_frame(self, now: float) -> bytes | None:
         """The next 20 ms, or None when there is nothing to say."""
-        if self.idle:
+        start = self._next
+        if start >= len(self._pcm):
             return None
-        frame = self._frames[self._next]
-        self._next += 1
+        size = self._size
+        frame = self._pcm[start : start + size]
+        if len(frame) < size:
+            frame = frame.ljust(size, b"\0")
+        self._next = start + size
         self.spoken_ms += FRAME_S * 1000
         if self.onset_at is None and is_loud(frame):
             self.onset_at = now

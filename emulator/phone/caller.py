@@ -171,7 +171,9 @@ class Caller:
             await self._wait(step.ms / 1000, step.within_s)
         elif isinstance(step, Tone):
             self._story.tell("tone", hz=step.hz, seconds=step.seconds)
-            self.mouth.say(tone(step.hz, step.seconds, self._sample_rate), self._sample_rate)
+            # In a thread: a minute of samples takes longer than the other calls can wait.
+            pcm = await asyncio.to_thread(tone, step.hz, step.seconds, self._sample_rate)
+            self.mouth.say(pcm, self._sample_rate)
             await self._until(lambda _: self.mouth.idle, step.seconds + step.within_s)
         elif isinstance(step, Play):
             self.ears.mark()

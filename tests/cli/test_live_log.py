@@ -4,9 +4,11 @@ import asyncio
 import io
 
 import pytest
+from aiohttp import web
 
 from cli.live_log import LiveLog
 from emulator.faults import Faults
+from emulator.service import Emulator
 from emulator.trace import Trace
 from tests.support.app import App, emulator_config
 from tests.support.timing import patience
@@ -15,8 +17,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:Depreca
 
 
 async def test_what_an_app_does_before_its_answer_returns_is_told_too() -> None:
-    from emulator.service import Emulator
-
     out = io.StringIO()
     live = LiveLog(out)
     trace = Trace(None)
@@ -24,13 +24,22 @@ async def test_what_an_app_does_before_its_answer_returns_is_told_too() -> None:
     async with Emulator(emulator_config(), trace=trace) as emulator:
         emulator.watchers.append(live.watch)
         app = App(emulator)
+        app.start_media = None  # a media connection would name the call, too
+        take = app._callbacks
+
+        async def act_first(request: web.Request) -> web.Response:
+            [event] = await request.json()
+            if event["type"].endswith("CallConnected"):
+                connection = app.client.get_call_connection(event["data"]["callConnectionId"])
+                await connection.hang_up(is_for_everyone=True)
+            return await take(request)
+
+        app._callbacks = act_first
         await app.start()
         await emulator.subscribe(app.subscription())
-        # The answer's response is held back: the app hears of the call, and acts, before the trace has seen the answer.
+        # The app acts while it is told of the call: neither that callback nor the answer has been traced by then.
         faults = Faults(rest_delay_s={"answer": 0.5}, callback_order="natural")
         call = await emulator.dial({"steps": [{"expect_hang_up": {}}]}, faults=faults)
-        await app.callback("CallConnected")
-        await app.connection.hang_up(is_for_everyone=True)
         await asyncio.wait_for(call.ended(), patience(15))
         await app.until(lambda: bool(app.answers))
         await live.close()

@@ -109,7 +109,18 @@ async def test_credentials_are_printed_once_and_stored_as_a_hash(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["demo"], ["up"], ["call"], ["credentials"], ["credentials", "issue"]]
+    "command",
+    [
+        [],
+        ["demo"],
+        ["up"],
+        ["call"],
+        ["emulate"],
+        ["dial"],
+        ["trace"],
+        ["credentials"],
+        ["credentials", "issue"],
+    ],
 )
 async def test_every_command_explains_itself(tmp_path, command):
     helped = await start(tmp_path, *command, "--help")

@@ -118,7 +118,9 @@ async def subscribe(stack, name, endpoint, key, value):
 
 async def asked(stack, ivr, caller):
     """A call of `caller` that the IVR has welcomed and asked for a key; returns it with the visit's number."""
-    call = await stack.emulator.dial({"from": caller, "steps": [{"expect_hang_up": {"within_s": 60}}]})
+    call = await stack.emulator.dial(
+        {"from": caller, "steps": [{"expect_hang_up": {"within_s": patience(60)}}]}
+    )
     visit = (await ivr.line("IncomingCall", caller=caller))["visit"]
     await ivr.line("asked", visit=visit)
     return call, visit

@@ -1,9 +1,11 @@
 """Whole calls: Microsoft's own client answers what the emulated phone dials."""
 
 import asyncio
+import contextlib
 import io
 import itertools
 import json
+import socket
 import wave
 
 import pytest
@@ -551,3 +553,28 @@ async def test_closing_ends_running_calls(app: App) -> None:
     await app.emulator.close()
     assert [call.summary()["ended"]["reason"] for call in calls] == ["emulator_stopped"] * 3
     assert app.kinds().count("CallDisconnected") == 3
+
+
+async def test_a_client_that_keeps_its_tls_connection_is_cut_off_at_the_end(tmp_path):
+    async with Emulator(emulator_config(tls_folder=tmp_path)) as emulator:
+        trust = emulator.authority.client_context()
+        port = int(emulator.endpoint.rpartition(":")[2])
+
+        def connect() -> socket.socket:
+            plain = socket.create_connection(("127.0.0.1", port))
+            secure = trust.wrap_socket(plain, server_hostname="127.0.0.1")
+            secure.sendall(b"GET /calling/keys HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert secure.recv(4096)
+            return socket.socket(fileno=secure.detach())  # what is sent to say goodbye is not answered
+
+        kept = await asyncio.to_thread(connect)
+    kept.settimeout(patience(5))
+
+    def rest() -> bytes:
+        with contextlib.suppress(ConnectionResetError):
+            while kept.recv(4096):
+                pass
+        return b""
+
+    with kept:
+        assert await asyncio.to_thread(rest) == b""

@@ -222,14 +222,28 @@ async def test_one_who_is_released_goes_on_elsewhere(talk: Conversation) -> None
     other.end("over", "service")
 
 
+class Heartbeat:
+    """Who is called every 20 ms."""
+
+    def __init__(self) -> None:
+        self.listeners: list[object] = []
+
+    def add(self, listener: object) -> None:
+        self.listeners.append(listener)
+
+    def remove(self, listener: object) -> None:
+        self.listeners.remove(listener)
+
+
 async def test_the_heartbeat_beats_only_while_somebody_is_there() -> None:
-    ticker = Ticker()
-    talk = Conversation("server", "correlation", ticker, RATE)
-    assert talk.tick not in ticker._listeners
+    heartbeat = Heartbeat()
+    talk = Conversation("server", "correlation", heartbeat, RATE)
+    assert heartbeat.listeners == []
     seat(talk, Person(1, None), Person(2, None))
-    assert talk.tick in ticker._listeners
+    seat(talk, Person(3, None))
+    assert heartbeat.listeners == [talk.tick]
     talk.end("over", "service")
-    assert talk.tick not in ticker._listeners
+    assert heartbeat.listeners == []
 
 
 async def test_there_is_room_for_so_many(talk: Conversation, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import azure.communication.callautomation.aio as aio_sdk
 import pytest
 
 from tests.emulator.conformance.clients import FORMS
-from tests.emulator.conformance.operations import FIDELITIES
+from tests.emulator.conformance.operations import FIDELITIES, Seen, Then
 from tests.emulator.conformance.rows import OPERATIONS
 from tests.emulator.conformance.run import run
 from tests.emulator.conformance.table import BEGIN, END, committed, render, write
@@ -46,6 +46,28 @@ def test_no_method_of_the_clients_is_forgotten(module):
 def test_the_operations_are_told_apart_and_tagged():
     assert all(operation.fidelity in FIDELITIES for operation in OPERATIONS.values())
     assert all(operation.basis for operation in OPERATIONS.values() if operation.fidelity != "documented")
+
+
+def test_whatever_differs_from_a_row_is_named():
+    operation = OPERATIONS["transfer_call_to_participant"]
+    told = Then("CallTransferAccepted", 200, 1), *operation.callbacks[1:]
+    keys = ("interruptCallMediaOperation", *operation.keys)
+    seen = Seen(201, operation.request, False, keys, operation.result, frozenset(), "", told)
+    found = [difference.partition(":")[0] for difference in operation.differences(seen)]
+    assert found == ["status", "repeatability", "callbacks", "fields that are not set"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "same"),
+    [
+        ("POST", "/calling/callConnections/c-1:play", True),
+        ("GET", "/calling/callConnections/c-1:play", False),
+        ("POST", "/calling/callConnections/c-1/x:play", False),
+        ("POST", "/calling/callConnections/:play", False),
+    ],
+)
+def test_a_request_is_held_against_its_template(verb, path, same):
+    assert OPERATIONS["play_media: text"].matches(verb, path) is same
 
 
 def test_the_table_goes_between_its_markers(tmp_path):

@@ -1,10 +1,14 @@
 """What a caller says and hears, without a clock."""
 
 import math
+import wave
+from array import array
+from pathlib import Path
 
 import pytest
 
-from emulator.phone.audio import Ears, Mouth, SilenceWatch, Track, is_loud, share_at, tone
+from emulator.phone.audio import Ears, Mouth, SilenceWatch, Track, is_loud, read_wav, share_at, tone
+from shared.errors import InvalidInput
 
 RATE = 24000
 FRAME = 960
@@ -137,3 +141,36 @@ def test_a_track_keeps_silence_and_has_a_bound(monkeypatch: pytest.MonkeyPatch) 
         track.add(frame)
     assert track.pcm == LOUD + QUIET + LOUD
     assert track.wav()[:4] == b"RIFF"
+
+
+def write_wav(path: Path, rate: int, channels: int = 1, width: int = 2, seconds: float = 0.5) -> Path:
+    samples = array("h", memoryview(tone(440, seconds, rate)).cast("h"))
+    doubled = array("h", [value for value in samples for _ in range(channels)])
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.setframerate(rate)
+        file.writeframes(doubled.tobytes() if width == 2 else bytes(len(samples)))
+    return path
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(24000, 1), (16000, 1), (8000, 2), (44100, 2)])
+def test_wav_files_of_any_rate_become_mono(tmp_path: Path, rate: int, channels: int) -> None:
+    pcm = read_wav(write_wav(tmp_path / "a.wav", rate, channels), 24000)
+    assert len(pcm) == pytest.approx(24000, rel=0.01)
+    assert share_at(pcm, 24000, 440) > 0.9
+
+
+@pytest.mark.parametrize("content", [None, b"", b"RIFF", b"no sound at all"])
+def test_a_file_that_is_no_wav_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "a.wav"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InvalidInput) as caught:
+        read_wav(path, 24000)
+    assert caught.value.field == "a.wav"
+
+
+def test_only_16_bits(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="16 bit"):
+        read_wav(write_wav(tmp_path / "a.wav", 16000, width=1), 24000)
