@@ -28,7 +28,7 @@ async def test_without_another_host_the_call_is_hung_up_with_a_reason(tmp_path):
         await asyncio.wait_for(call.ended(), patience(10))
         record = await settled(stack, call.correlation_id)
         (silence_ms,) = call.summary()["silent_after_media_loss_ms"]
-        assert silence_ms <= 3000, (lost, record["timeline"])
+        assert silence_ms <= patience(3000), (lost, record["timeline"])
         assert record["ended"]["reason"] == "media_lost"
         assert record["media"]["lost"] is True
         assert "media_lost" in kinds(record)
@@ -44,7 +44,7 @@ async def test_another_host_goes_on_with_the_call(tmp_path):
             while not call.summary()["silent_after_media_loss_ms"]:
                 await asyncio.sleep(0.05)
         (silence_ms,) = call.summary()["silent_after_media_loss_ms"]
-        assert silence_ms <= 3000
+        assert silence_ms <= patience(3000)
         await asyncio.sleep(0.5)
         call.hang_up()
         await asyncio.wait_for(call.ended(), patience(10))
