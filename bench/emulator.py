@@ -148,7 +148,7 @@ def order_of(arguments: list[str]) -> tuple[Order, bool]:
     )
     parser.add_argument("--trace", action="store_true", help="write wire traces to out/bench/traces")
     given = parser.parse_args(arguments)
-    calls = given.calls or (40 if given.soak else 100)
+    calls = given.calls if given.calls is not None else 40 if given.soak else 100
     seconds = given.soak or given.seconds
     if calls < 1 or seconds <= 0 or given.call_seconds <= 0:
         parser.error("calls and seconds are more than 0")

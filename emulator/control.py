@@ -117,7 +117,7 @@ class ControlApi:
         call = self._call(request)
         wav = call.heard_wav() if request.match_info["side"] == "heard" else call.said_wav()
         if wav is None:
-            raise NotFound("nobody answered this call")
+            raise NotFound("nobody answered this call, or its audio is no longer kept")
         return web.Response(body=wav, content_type="audio/wav")
 
     async def _hang_up(self, request: web.Request) -> web.Response:

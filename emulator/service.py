@@ -46,7 +46,10 @@ from media_host.speech.synthesiser import Synthesiser
 from shared.errors import ConfigurationError
 from shared.settings import is_loopback
 
-KEPT_CALLS = 1000
+KEPT_CALLS = 200
+"""So many calls can be looked back at: in the control API, in `Emulator.calls`."""
+KEPT_AUDIO = 128 * 1024 * 1024
+"""Bytes of what was said and heard in ended calls; older calls lose their audio first. One minute of a call is 5.8 MB at 24 kHz."""
 SHUTDOWN_S = 1.0
 
 
@@ -321,6 +324,11 @@ class Emulator:
             watcher(call)
         while len(self.calls) > KEPT_CALLS:
             del self.calls[next(iter(self.calls))]
+        left = KEPT_AUDIO
+        for kept in reversed(self.calls.values()):
+            left -= kept.kept_bytes
+            if left < 0 and kept.is_over:
+                kept.forget_audio()
 
     @property
     def phones(self) -> Phonebook:

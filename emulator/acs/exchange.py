@@ -130,10 +130,17 @@ class Exchange:
             for condition in subscription.filters
         )
 
+    def _is_of_the_resource(self, target: Identifier) -> bool:
+        """Whether it can be nowhere else: an ACS user of the resource, or one of its configured numbers."""
+        return address(target) in self._numbers or str(target["rawId"]).startswith(
+            f"8:acs:{self.services.resource_id}_"
+        )
+
     def ring(self, offer: Offer, *, dialled: bool = False) -> None:
         """Let the callee ring, wherever it is: a telephone here, an app, or outside the emulator.
 
-        A target that fails on demand declines. An address that is nobody's here lies outside, and picks up at once; unless a
+        A target that fails on demand declines. A user or number of the resource that nobody subscribed to is unreachable
+        (guessed); any other address that is nobody's here lies outside, and picks up at once; unless a
         telephone here `dialled` it, which always calls an app.
         """
         callee = offer.parties.callee
@@ -148,6 +155,9 @@ class Exchange:
         elif dialled or self.owns(callee):
             if not self._ring_apps(offer):
                 self.refuse(offer, NOBODY)
+        elif self._is_of_the_resource(callee):
+            offer.timer.cancel()
+            offer.timer = loop.call_later(TARGET_RINGS_S, self.refuse, offer, NOBODY)
         else:
             offer.timer.cancel()
             offer.timer = loop.call_later(TARGET_RINGS_S, self._outside, offer)

@@ -8,13 +8,13 @@ from aiohttp import web
 
 from emulator.acs.errors import RestError
 
-KEPT = 10_000
+KEPT = 1000
 
 type Answer = tuple[int, bytes, str]
 
 
 class Repeatability:
-    """Remembers the answers of the last 10,000 requests that carried an id. A failed request is not remembered: it had no effect.
+    """Remembers the answers of the last 1,000 requests that carried an id. A failed request is not remembered: it had no effect.
 
     Attributes:
         repeated: requests that were answered from memory.

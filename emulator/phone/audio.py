@@ -95,6 +95,11 @@ class Track:
             self._kept += self._silence if pcm is None else pcm
 
     @property
+    def size(self) -> int:
+        """Bytes that were kept."""
+        return len(self._kept)
+
+    @property
     def pcm(self) -> bytes:
         """What was kept."""
         return bytes(self._kept)

@@ -140,12 +140,28 @@ class PhoneCall(Handset):
                 await call.ended.wait()
 
     def said_wav(self) -> bytes | None:
-        """What the caller said since the answer, as WAV; None when nobody answered."""
+        """What the caller said since the answer, as WAV; None when nobody answered, or it is no longer kept."""
         return self._said.wav() if self._said else None
 
     def heard_wav(self) -> bytes | None:
-        """What the caller heard since the answer, as WAV; None when nobody answered."""
+        """What the caller heard since the answer, as WAV; None when nobody answered, or it is no longer kept."""
         return self._heard.wav() if self._heard else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the call has ended."""
+        return self._over is not None
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of audio that are kept once the call has ended; 0 before."""
+        if self._over is None or self._said is None or self._heard is None:
+            return 0
+        return self._said.size + self._heard.size
+
+    def forget_audio(self) -> None:
+        """Keep what was said and heard no longer."""
+        self._said = self._heard = None
 
     def summary(self) -> dict[str, Any]:
         """What was measured; times in ms."""

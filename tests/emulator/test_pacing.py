@@ -4,10 +4,11 @@ import asyncio
 import itertools
 import logging
 import time
+from collections import Counter
 
 import pytest
 
-from emulator.pacing import TICK_S, Ticker
+from emulator.pacing import SLOTS, TICK_S, OnTick, Ticker
 from tests.support.timing import patience
 
 
@@ -77,3 +78,52 @@ async def test_it_rests_when_nobody_listens_and_starts_again() -> None:
     await asyncio.sleep(3 * TICK_S)
     assert ticker.ticks == count
     assert len(await beats(ticker, 2)) == 2
+
+
+async def test_calls_are_spread_over_the_20_ms() -> None:
+    ticker = Ticker()
+    phases: dict[int, float] = {}
+    done = asyncio.Event()
+
+    def listener(number: int) -> OnTick:
+        def listen(now: float) -> None:
+            phases[number] = now % TICK_S
+            if len(phases) == 2 * SLOTS:
+                done.set()
+
+        return listen
+
+    listeners = [listener(number) for number in range(2 * SLOTS)]
+    for listen in listeners:
+        ticker.add(listen)
+    async with asyncio.timeout(patience(5)):
+        await done.wait()
+    for listen in listeners:
+        ticker.remove(listen)
+    found = Counter(round(phase / (TICK_S / SLOTS)) % SLOTS for phase in phases.values())
+    assert found == dict.fromkeys(range(SLOTS), 2)
+
+
+async def test_it_knows_how_late_every_tick_began_and_every_listener_was_done() -> None:
+    ticker = Ticker()
+
+    def slow(_: float) -> None:
+        hold_up(0.015)
+
+    ticker.add(slow)
+    count = len(await beats(ticker, 3))
+    ticker.remove(slow)
+    assert ticker.begun.count == ticker.ticks
+    assert ticker.done.count >= count + 3
+    assert ticker.done.late >= 3
+    assert ticker.done.max_ms >= 15
+
+
+async def test_who_is_added_twice_is_called_once() -> None:
+    ticker = Ticker()
+    seen: list[float] = []
+    ticker.add(seen.append)
+    ticker.add(seen.append)
+    await beats(ticker, 4)
+    ticker.remove(seen.append)
+    assert len(seen) == len(set(seen))

@@ -1,11 +1,11 @@
 """Whose an address is: an app's here, a telephone's here, or nobody's."""
 
 import pytest
-from azure.communication.callautomation import PhoneNumberIdentifier
+from azure.communication.callautomation import CommunicationUserIdentifier, PhoneNumberIdentifier
 
 from emulator.acs.identifiers import identifier
 from emulator.event_grid.filters import AdvancedFilter
-from tests.support.app import emulated_app
+from tests.support.app import RESOURCE, emulated_app
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
@@ -59,6 +59,20 @@ async def test_a_transfer_to_a_number_of_the_resource_is_a_call_of_its_own() -> 
         }
         assert call.connection_id != first
         assert call.summary()["ended"] is None
+
+
+@pytest.mark.parametrize("target", [OURS, f"8:acs:{RESOURCE}_mistyped"])
+async def test_a_transfer_within_the_resource_that_nobody_wants_fails(target: str) -> None:
+    async with emulated_app(subscribe=False, numbers=(OURS,)) as app:
+        named = AdvancedFilter("StringIn", "data.to.rawId", ["4:+18005550000"])
+        await app.emulator.subscribe(app.subscription(filters=[named]))
+        await app.emulator.dial(WAIT)
+        await app.callback("CallConnected")
+        kind = PhoneNumberIdentifier if target.startswith("+") else CommunicationUserIdentifier
+        await app.connection.transfer_call_to_participant(kind(target))
+        failed = await app.callback("CallTransferFailed")
+        assert failed["resultInformation"]["subCode"] == 8544
+        assert (await app.connection.get_call_properties()).call_connection_state == "connected"
 
 
 async def test_a_transfer_to_a_telephone_here_leaves_two_people_talking() -> None:
