@@ -54,4 +54,5 @@ def encode(pcm: bytes) -> bytes:
     Raises:
         ValueError: `pcm` does not hold whole samples.
     """
-    return _ENCODE[np.frombuffer(pcm, "<u2")].tobytes()
+    codes: bytes = _ENCODE[np.frombuffer(pcm, "<u2")].tobytes()
+    return codes
