@@ -166,6 +166,7 @@ def _add_dial(commands: Any) -> None:
             patchcord dial --to +18005550000 --listen --say "where is my order" --keys "42719#"
             patchcord dial --to +18005550000 --wav question.wav --out out/call
             patchcord dial --script emulator/scripts/human.yaml
+            patchcord dial --to +18005550000 --mic
             patchcord dial --to +18005550000 --say hello --fault media_fault=abort --fault media_fault_after_ms=2000
         """,
     )
@@ -175,6 +176,11 @@ def _add_dial(commands: Any) -> None:
     what.add_argument("--say", action="append", default=[], metavar="TEXT", help="say this (repeatable)")
     what.add_argument("--wav", type=Path, metavar="FILE", help="play this WAV file (16 bit PCM)")
     what.add_argument("--script", type=Path, metavar="FILE", help="do what a caller's script says (YAML)")
+    what.add_argument(
+        "--mic",
+        action="store_true",
+        help="speak yourself: microphone and loudspeaker, through arecord/aplay, parec/pacat or rec/play",
+    )
     dial.add_argument("--keys", metavar="KEYS", help="press these keys after that")
     dial.add_argument(
         "--listen",

@@ -1,5 +1,6 @@
 """The emulator's control API, seen from another process."""
 
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -68,6 +69,36 @@ class RemotePhone:
         async with self._session.get(url, timeout=forever) as response:
             async for raw in response.content:
                 yield json.loads(raw)
+
+    async def hang_up(self, call: RemoteCall) -> None:
+        """The caller hangs up."""
+        async with self._session.post(f"{self._base}/emulator/calls/{call.id}/hang-up"):
+            pass
+
+    async def press(self, call: RemoteCall, keys: str) -> bool:
+        """The caller presses keys; False when nobody is on the line yet, or any more."""
+        url = f"{self._base}/emulator/calls/{call.id}/keys"
+        async with self._session.post(url, json={"keys": keys}) as response:
+            return response.status == 204
+
+    async def speak(self, call: RemoteCall, pcm: AsyncIterator[bytes]) -> None:
+        """The caller says `pcm` (PCM16LE mono at the rate of `hearing`) as it comes; until it or the call ends."""
+        url = f"{self._base}/emulator/calls/{call.id}/voice"
+        # Whichever side ends the call breaks this off.
+        with contextlib.suppress(aiohttp.ClientError):
+            async with self._session.post(url, data=pcm, timeout=aiohttp.ClientTimeout(total=None)):
+                pass
+
+    @contextlib.asynccontextmanager
+    async def hearing(self, call: RemoteCall) -> AsyncIterator[tuple[int, AsyncIterator[bytes]] | None]:
+        """What the caller hears: the sample rate (Hz) and PCM16LE mono until the call has ended; None when nobody answered."""
+        url = f"{self._base}/emulator/calls/{call.id}/hearing"
+        forever = aiohttp.ClientTimeout(total=None)
+        async with self._session.get(url, timeout=forever) as response:
+            if response.status != 200:
+                yield None
+            else:
+                yield int(response.headers["X-Sample-Rate"]), response.content.iter_any()
 
     async def summary(self, call: RemoteCall) -> Mapping[str, Any]:
         """What the phone measured."""

@@ -1,12 +1,13 @@
 """The control API: dial scripted calls, follow their story, let things go wrong, from another process (see `openapi.py`)."""
 
+import contextlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import ClientError, web
 
 from emulator.event_grid.config import parse_subscription
 from emulator.event_grid.subscriptions import Subscription
@@ -28,6 +29,7 @@ SUBSCRIPTIONS = "/emulator/subscriptions"
 VALIDATIONS = "/emulator/validations"
 PHONES = "/emulator/phones"
 DOCUMENT = "/emulator/openapi.json"
+SAMPLE_RATE = "X-Sample-Rate"
 
 
 class ControlApi:
@@ -49,6 +51,9 @@ class ControlApi:
         router.add_get(ONE, self._guarded(self._summary))
         router.add_get(f"{ONE}/story", self._guarded(self._story))
         router.add_get(f"{ONE}/{{side:heard|said}}.wav", self._guarded(self._wav))
+        router.add_post(f"{ONE}/voice", self._guarded(self._voice))
+        router.add_get(f"{ONE}/hearing", self._guarded(self._hearing))
+        router.add_post(f"{ONE}/keys", self._guarded(self._keys))
         router.add_post(f"{ONE}/hang-up", self._guarded(self._hang_up))
         router.add_post(f"{ONE}/deliver-again", self._guarded(self._deliver_again))
         router.add_post(f"{ONE}/abort-media", self._guarded(self._abort_media))
@@ -119,6 +124,42 @@ class ControlApi:
         if wav is None:
             raise NotFound("nobody answered this call, or its audio is no longer kept")
         return web.Response(body=wav, content_type="audio/wav")
+
+    async def _voice(self, request: web.Request) -> web.Response:
+        call = self._call(request)
+        live = await call.live()
+        # Whoever hangs up breaks the connection off in the middle: that is how a microphone ends.
+        with contextlib.suppress(OSError, ClientError, web.RequestPayloadError):
+            async for pcm in request.content.iter_any():
+                if call.is_over:
+                    break
+                live.say(pcm)
+        live.pause()
+        return web.Response(status=204)
+
+    async def _hearing(self, request: web.Request) -> web.StreamResponse:
+        live = await self._call(request).live()
+        response = web.StreamResponse(
+            headers={"Content-Type": "application/octet-stream", SAMPLE_RATE: str(live.sample_rate)}
+        )
+        listener = live.listen()
+        try:
+            await response.prepare(request)
+            async for pcm in listener.read():
+                await response.write(pcm)
+            await response.write_eof()
+        except ConnectionError:
+            pass  # the listener has left
+        finally:
+            live.leave(listener)
+        return response
+
+    async def _keys(self, request: web.Request) -> web.Response:
+        call = self._call(request)
+        body = await self._json(request, "keys")
+        keys = body.get("keys") if isinstance(body, dict) else None
+        await call.press_keys(keys if isinstance(keys, str) else "")
+        return web.Response(status=204)
 
     async def _hang_up(self, request: web.Request) -> web.Response:
         self._call(request).hang_up()

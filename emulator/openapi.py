@@ -109,6 +109,15 @@ def _paths() -> Json:
         parameters = [ID, *more.pop("parameters", [])]
         return _operation(summary, success, about, parameters=parameters, errors=errors, **more)
 
+    voice = about_call(
+        "The caller speaks: PCM, 16 bit little-endian, mono, at the `X-Sample-Rate` of `hearing`, sent as it is spoken",
+        "204",
+        "The voice or the call has ended. More than 500 ms ahead of the line, the oldest is lost and counted.",
+    )
+    voice["requestBody"] = {
+        "required": True,
+        "content": _content({"type": "string", "format": "binary"}, "application/octet-stream"),
+    }
     return {
         "/emulator/openapi.json": {
             "get": _operation(
@@ -165,6 +174,28 @@ def _paths() -> Json:
                 schema=_ref("Faults"),
                 body=_ref("Faults"),
             ),
+        },
+        f"{one}/voice": {"post": voice},
+        f"{one}/hearing": {
+            "get": about_call(
+                "What the caller hears from now on, until the call has ended; waits for the answer",
+                "200",
+                "PCM, 16 bit little-endian, mono; `X-Sample-Rate` (Hz). A reader that is 2 s behind misses the oldest.",
+                schema={"type": "string", "format": "binary"},
+                kind="application/octet-stream",
+            )
+        },
+        f"{one}/keys": {
+            "post": about_call(
+                "The caller presses keys, 100 ms apart; they are never logged",
+                "204",
+                "Pressed.",
+                body={
+                    "type": "object",
+                    "required": ["keys"],
+                    "properties": {"keys": {"type": "string", "pattern": "^[0-9*#A-Da-d]+$"}},
+                },
+            )
         },
         f"{one}/hang-up": {"post": about_call("The caller hangs up", "204", "Done.")},
         f"{one}/deliver-again": {
@@ -329,6 +360,7 @@ def _schemas() -> Json:
                 "answered_ms": number,
                 "first_audio_ms": number,
                 "ended_ms": number,
+                "live": {"type": "object"},
                 "media": {"type": "object"},
             },
         },

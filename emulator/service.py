@@ -323,7 +323,7 @@ class Emulator:
         for watcher in self.watchers:
             watcher(call)
         while len(self.calls) > KEPT_CALLS:
-            del self.calls[next(iter(self.calls))]
+            self.calls.pop(next(iter(self.calls))).forget_audio()
         left = KEPT_AUDIO
         for kept in reversed(self.calls.values()):
             left -= kept.kept_bytes

@@ -16,10 +16,12 @@ from emulator.acs.inbound import InboundCall
 from emulator.acs.legs import PhoneLeg
 from emulator.acs.offers import BUSY, DECLINED, UNREACHABLE, Offer
 from emulator.faults import Faults
-from emulator.phone.audio import SilenceWatch, Track, read_wav
-from emulator.phone.caller import Caller, StepFailed
-from emulator.phone.script import CallerScript
+from emulator.phone.audio import SilenceWatch, Track, is_loud, read_wav
+from emulator.phone.caller import KEY_GAP_S, Caller, StepFailed
+from emulator.phone.live import LiveAudio
+from emulator.phone.script import KEYS, CallerScript
 from emulator.phone.story import Story, StoryEvent
+from shared.errors import InvalidInput, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,8 @@ class PhoneCall(Handset):
         self._caller = Caller((), {}, 16000, self, self._story)
         self._said: Track | None = None
         self._heard: Track | None = None
+        self._live: LiveAudio | None = None
+        self._live_loud = False
         self._watch = SilenceWatch()
         self._connected = asyncio.Event()
         self._media = asyncio.Event()
@@ -160,7 +164,7 @@ class PhoneCall(Handset):
         return self._said.size + self._heard.size
 
     def forget_audio(self) -> None:
-        """Keep what was said and heard no longer."""
+        """Keep what was said and heard no longer: at once, and not when the garbage collector finds the call."""
         self._said = self._heard = None
 
     def summary(self) -> dict[str, Any]:
@@ -188,6 +192,11 @@ class PhoneCall(Handset):
             "silent_after_media_loss_ms": self._silent_after_loss_ms,
             "callbacks": {"sent": call.outbox.sent, "failed": call.outbox.failed} if call else None,
         }
+        if self._live is not None:
+            body["live"] = {
+                "voiceDroppedMs": round(self._live.voice_dropped_ms),
+                "hearingDroppedMs": round(self._live.hearing_dropped_ms),
+            }
         if streaming is not None:
             playout = streaming.playout
             body["media"] = {
@@ -261,6 +270,33 @@ class PhoneCall(Handset):
     def press_key(self, key: str) -> None:
         """The caller presses a key."""
         self._leg.press(key)
+
+    async def press_keys(self, keys: str) -> None:
+        """The caller presses several keys, 100 ms apart.
+
+        Raises:
+            InvalidInput: there are no such keys; the message does not show them.
+            NotFound: nobody has answered, or the call has ended.
+        """
+        if not keys or not KEYS.issuperset(keys.upper()):
+            raise InvalidInput("keys", "0-9, *, #, A-D as text")
+        if not self._connected.is_set() or self._over is not None:
+            raise NotFound("nobody is on the line")
+        self._story.tell("keys", count=len(keys))
+        for key in keys.upper():
+            self.press_key(key)
+            await asyncio.sleep(KEY_GAP_S)
+
+    async def live(self) -> LiveAudio:
+        """The caller's live voice and ears, once somebody has answered.
+
+        Raises:
+            NotFound: the call has ended, or ended without an answer.
+        """
+        await self._connected.wait()
+        if self._over is not None or self._live is None:
+            raise NotFound("nobody is on the line")
+        return self._live
 
     def saying(self, text: str) -> None:
         """The caller begins to say `text`."""
@@ -347,6 +383,7 @@ class PhoneCall(Handset):
         self._story.tell("answered", ms=self._answered_ms)
         self._caller = Caller(self._script.steps, self._speech[sample_rate], sample_rate, self, self._story)
         self._said, self._heard = Track(sample_rate), Track(sample_rate)
+        self._live = LiveAudio(sample_rate)
         call = self._leg.call
         streaming = None if call is None else call.streaming
         if streaming is None or streaming.active or not streaming.options.start:
@@ -387,6 +424,9 @@ class PhoneCall(Handset):
     def next_frame(self, now: float) -> bytes | None:
         """See `Handset`."""
         frame = self._caller.mouth.next_frame(now)
+        if frame is None and self._live is not None:
+            frame = self._live.next_frame()
+            self._live_loud = frame is not None and is_loud(frame)
         if self._said is not None:
             self._said.add(frame)
         return frame
@@ -397,7 +437,9 @@ class PhoneCall(Handset):
         ears.hear(pcm, waiting_ms, now)
         if self._heard is not None:
             self._heard.add(pcm)
-        self._watch.tick(ears.loud, not self._caller.mouth.idle)
+        if self._live is not None:
+            self._live.hear(pcm)
+        self._watch.tick(ears.loud, self._live_loud or not self._caller.mouth.idle)
         if ears.loud:
             self._note_loss_over()
             if not self._speaking:
@@ -432,5 +474,7 @@ class PhoneCall(Handset):
         elif reason in ("caller_hung_up", "agent_hung_up"):
             self._story.tell("hang_up", by=by)
         self._caller.over()
+        if self._live is not None:
+            self._live.close()
         self._connected.set()
         self._media.set()

@@ -111,6 +111,9 @@ class Caller:
     def over(self) -> None:
         """The call has ended."""
         self._over = True
+        self.mouth.say(
+            b"", self._sample_rate
+        )  # whoever keeps the call need not keep what was still to be said
         for wait in self._waits:
             if not wait.future.done():
                 wait.future.set_exception(CallOver())

@@ -195,3 +195,41 @@ async def test_a_wrong_file_ends_the_process_with_a_message(tmp_path: Path) -> N
         _, errors = await process.communicate()
     assert process.returncode == 2
     assert errors.decode().startswith("resource_id: expected")
+
+
+async def test_a_live_caller(app: App, http: aiohttp.ClientSession) -> None:
+    async with http.post("/emulator/calls", json={"steps": [{"wait_ms": 60_000}]}) as response:
+        one = f"/emulator/calls/{(await response.json())['id']}"
+    async with http.get(f"{one}/hearing") as hearing:
+        assert hearing.headers["X-Sample-Rate"] == "24000"
+        media = await app.connected()
+        async with http.post(f"{one}/voice", data=sine(500, 200)) as response:
+            assert response.status == 204
+        await media.until(lambda media: sine(500, 200) in media.pcm())
+        async with http.post(f"{one}/keys", json={"keys": "7x"}) as response:
+            assert response.status == 400
+            assert "7x" not in await response.text()
+        async with http.post(f"{one}/keys", json={"keys": "7#"}) as response:
+            assert response.status == 204
+        await media.until(lambda media: media.kinds().count("DtmfData") == 2)
+        await media.speak(sine(800, 100))
+        assert sine(800, 100) in await heard_until(hearing, sine(800, 100))
+        async with http.post(f"{one}/hang-up"):
+            pass
+        async with asyncio.timeout(patience(5)):
+            await hearing.read()
+    for answer in (
+        http.get(f"{one}/hearing"),
+        http.post(f"{one}/voice"),
+        http.post(f"{one}/keys", json={"keys": "1"}),
+    ):
+        async with answer as response:
+            assert response.status == 404
+
+
+async def heard_until(hearing: aiohttp.ClientResponse, pcm: bytes) -> bytes:
+    heard = b""
+    async with asyncio.timeout(patience(5)):
+        while pcm not in heard:
+            heard += await hearing.content.readany()
+    return heard
