@@ -171,7 +171,13 @@ def main(arguments: list[str], say: Say = lambda line: print(line, flush=True)) 
     file = OUT / ("emulator-soak.json" if soak else "emulator.json")
     file.write_text(
         json.dumps(
-            {"emulator": host, "app": app, "growth": growth(host["samples"]), "faults": wrong}, indent=1
+            {
+                "emulator": host,
+                "app": app,
+                "growth": growth(host["samples"], host["together"]),
+                "faults": wrong,
+            },
+            indent=1,
         )
         + "\n"
     )

@@ -6,6 +6,7 @@ It answers with JSON lines on stdout: its address, a sample every five seconds, 
 import asyncio
 import itertools
 import json
+import math
 import os
 import sys
 import time
@@ -18,6 +19,7 @@ from bench.process import usage
 from emulator import loop
 from emulator.acs.events import PREFIX
 from emulator.event_grid.subscriptions import Subscription
+from emulator.phone.audio import FRAME_S
 from emulator.phone.call import PhoneCall
 from emulator.service import Emulator, EmulatorConfig
 
@@ -40,7 +42,8 @@ class Order:
         app: `http://127.0.0.1:PORT` of the app.
         calls: at once.
         seconds: to measure.
-        call_s: a caller hangs up after so long (s), and the next one calls; 0: callers stay to the end.
+        call_s: a caller hangs up after so long (s), and the next one calls; 0: callers stay to the end. The first ones hang up
+            sooner, so that calls end one by one and not all at once.
         tone_s: how long the callers' tone lasts (s).
         trace: folder of the wire traces, or "" for none.
     """
@@ -92,6 +95,8 @@ class Callers:
     async def _call(self, number: int) -> None:
         """One call from dialling to its end."""
         tone_s = self._order.call_s or self._order.tone_s
+        if self._order.call_s and number < self._order.calls:
+            tone_s = math.ceil(tone_s / FRAME_S * (number + 1) / self._order.calls) * FRAME_S
         call = await self._emulator.dial(
             {
                 "from": f"+1425555{number % 10_000:04d}",
@@ -176,9 +181,11 @@ async def measure(emulator: Emulator, order: Order) -> Json:
         "up": up,
         "seconds": round(seconds, 2),
         "cpu_share": round((time.process_time() - cpu) / seconds, 4),
+        "machine_load": round(os.getloadavg()[0], 2),
         "begun": ticker.begun.summary(),
         "done": ticker.done.summary(),
         "skipped": ticker.skipped - skipped,
+        "together": max(1, math.ceil(2 * order.call_s / SAMPLE_S)),
         "samples": samples,
     }
     await callers.stop()

@@ -29,17 +29,27 @@ def rise(times: Sequence[float], values: Sequence[float]) -> float:
     return slope * (times[-1] - times[0])
 
 
-def growth(samples: Sequence[Json]) -> dict[str, Json]:
-    """For memory, tasks and descriptors: mean, rise, what is allowed, and whether it `grows`; empty with too few samples."""
+def _means(values: Sequence[float], together: int) -> list[float]:
+    """Of so many values each; a rest at the beginning is left out."""
+    return [fmean(values[at : at + together]) for at in range(len(values) % together, len(values), together)]
+
+
+def growth(samples: Sequence[Json], together: int = 1) -> dict[str, Json]:
+    """For memory, tasks and descriptors: mean, rise, what is allowed, and whether it `grows`; empty with too few samples.
+
+    Args:
+        samples: of the whole soak.
+        together: so many samples cover two calls: what comes and goes with a call must not look like a slope.
+    """
     if not samples:
         return {}
     settled = [entry for entry in samples if entry["at_s"] >= samples[-1]["at_s"] * WARM_UP_SHARE]
-    if len(settled) < 4:
+    times = _means([float(entry["at_s"]) for entry in settled], together)
+    if len(times) < 4:
         return {}
-    times = [float(entry["at_s"]) for entry in settled]
     found = {}
     for name, (share, least) in ALLOWED.items():
-        values = [float(entry[name]) for entry in settled]
+        values = _means([float(entry[name]) for entry in settled], together)
         up, allowed = rise(times, values), max(fmean(values) * share, least)
         found[name] = {
             "mean": round(fmean(values), 1),
@@ -78,7 +88,7 @@ def faults(host: Json, app: Json, *, soak: bool) -> list[str]:
     if soak:
         found += [
             f"{name} grows by {entry['rise']:g} (allowed {entry['allowed']:g})"
-            for name, entry in growth(host["samples"]).items()
+            for name, entry in growth(host["samples"], host["together"]).items()
             if entry["grows"]
         ]
     return found
@@ -100,7 +110,11 @@ def lines(host: Json, app: Json, *, soak: bool) -> list[str]:
         ("tick begins", quantiles(host["begun"])),
         ("frame sent", quantiles(host["done"])),
         ("frame at the app", quantiles(app["arrivals"])),
-        ("core", f"{host['cpu_share']:.1%} of one core in the emulator, {app['cpu_share']:.1%} in the app"),
+        (
+            "core",
+            f"{host['cpu_share']:.1%} of one in the emulator, {app['cpu_share']:.1%} in the app; "
+            f"load average of the machine at the end {host['machine_load']:.2f}",
+        ),
         ("to the app", f"sent {totals['framesSent']:,}   arrived {counts.get('frames', 0):,}   {wrong}"),
         (
             "from the app",
@@ -108,7 +122,7 @@ def lines(host: Json, app: Json, *, soak: bool) -> list[str]:
         ),
     ]
     if soak:
-        for name, entry in growth(host["samples"]).items():
+        for name, entry in growth(host["samples"], host["together"]).items():
             table.append(
                 (
                     {"rss_kib": "memory (KiB)", "tasks": "asyncio tasks", "fds": "descriptors"}[name],

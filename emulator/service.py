@@ -47,7 +47,7 @@ from shared.errors import ConfigurationError
 from shared.settings import is_loopback
 
 KEPT_CALLS = 200
-"""So many calls can be looked back at: in the control API, in `Emulator.calls`."""
+"""So many calls, with those that go on, can be looked back at: in the control API, in `Emulator.calls`."""
 KEPT_AUDIO = 128 * 1024 * 1024
 """Bytes of what was said and heard in ended calls; older calls lose their audio first. One minute of a call is 5.8 MB at 24 kHz."""
 SHUTDOWN_S = 1.0
@@ -322,12 +322,14 @@ class Emulator:
         self.calls[call.id] = call
         for watcher in self.watchers:
             watcher(call)
-        while len(self.calls) > KEPT_CALLS:
-            self.calls.pop(next(iter(self.calls))).forget_audio()
+        over = [kept for kept in self.calls.values() if kept.is_over]
+        for gone in over[: max(0, len(self.calls) - KEPT_CALLS)]:
+            del self.calls[gone.id]
+            gone.forget_audio()
         left = KEPT_AUDIO
-        for kept in reversed(self.calls.values()):
+        for kept in reversed(over):
             left -= kept.kept_bytes
-            if left < 0 and kept.is_over:
+            if left < 0:
                 kept.forget_audio()
 
     @property

@@ -1,5 +1,6 @@
 """What a caller says and hears: PCM16LE mono in 20 ms frames. `now` is loop time (s)."""
 
+import functools
 import io
 import math
 import wave
@@ -25,8 +26,9 @@ def is_loud(pcm: bytes) -> bool:
     return bool(len(samples)) and (int(samples.max()) > LOUD or int(samples.min()) < -LOUD)
 
 
+@functools.lru_cache(maxsize=8)
 def tone(hz: float, seconds: float, sample_rate: int) -> bytes:
-    """A sine tone at -12 dBFS."""
+    """A sine tone at -12 dBFS; remembered, since many callers may have the same one."""
     time = numpy.arange(round(seconds * sample_rate)) / sample_rate
     return bytes((numpy.sin(2 * math.pi * hz * time) * TONE_AMPLITUDE).astype("<i2").tobytes())
 

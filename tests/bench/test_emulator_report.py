@@ -12,9 +12,11 @@ def host(**changes):
         "up": 5,
         "seconds": 2.0,
         "cpu_share": 0.1,
+        "machine_load": 0.5,
         "begun": QUANTILES,
         "done": QUANTILES,
         "skipped": 0,
+        "together": 2,
         "samples": [],
         "ended": 5,
         "failed": {},
@@ -75,6 +77,11 @@ def test_a_soak_notices_what_grows_steadily(name):
 def test_what_fills_during_the_warm_up_and_then_swings_is_no_growth():
     found = growth(samples(rss_kib=lambda at: 100_000 + min(at, 190) * 100 + at % 15 * 50))
     assert [entry["grows"] for entry in found.values()] == [False, False, False]
+
+
+def test_what_comes_and_goes_with_the_calls_is_no_growth():
+    waves = samples(rss_kib=lambda at: 100_000 + at * 11 % 200 * 1000)
+    assert not growth(waves, 8)["rss_kib"]["grows"]
 
 
 def test_growth_needs_samples():

@@ -52,7 +52,8 @@ def test_the_foreign_app_is_as_short_as_it_says() -> None:
 async def start(command: str, folder: Path, ports: dict[str, int], log: Path) -> asyncio.subprocess.Process:
     """A command of the page, in a folder and on ports of the test's own."""
     python = shlex.quote(sys.executable)
-    command = command.replace(".venv/bin/patchcord", f"{python} -m cli").replace(".venv/bin/python", python)
+    here = {"patchcord": f"{python} -m cli", "python": python}
+    command = re.sub(r"\.venv/bin/(\w+)", lambda found: here[found[1]], command)
     command = command.replace("docs/examples/", f"{ROOT}/docs/examples/").replace(":8080", f":{ports['app']}")
     if " emulate " in command:
         command += f" --port {ports['emulator']}"
