@@ -86,7 +86,7 @@ class Stack:
     async def __aenter__(self) -> Self:
         try:
             await self._start()
-        except BaseException:
+        except BaseException:  # also a cancelled start: no process may stay behind; raised on
             await self.close()
             raise
         return self

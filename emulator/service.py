@@ -159,7 +159,7 @@ class Emulator:
         """Start."""
         try:
             await self.start()
-        except BaseException:
+        except BaseException:  # also a cancelled start: nothing may stay open; raised on
             await self.close()
             raise
         return self

@@ -123,7 +123,7 @@ class AcsEmulator:
         self._thread.start()
         try:
             self.run(self.emulator.start(), WAIT_S)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: the emulator's thread must end; raised on
             self.close()
             raise
         return self

@@ -59,7 +59,7 @@ class _TracedSocket(MediaSocket):
         """See `MediaSocket`."""
         try:
             await super().open(timeout_s)
-        except BaseException as error:
+        except BaseException as error:  # a cancelled dial is traced, too; raised on
             self._tracer.refused(type(error).__name__)
             raise
         self._tracer.opened()

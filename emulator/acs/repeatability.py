@@ -54,7 +54,7 @@ class Repeatability:
     ) -> web.StreamResponse:
         try:
             answer = await work()
-        except BaseException as error:
+        except BaseException as error:  # whoever waits for the same answer must be told, too; raised on
             self._answers.pop(key, None)
             if isinstance(error, RestError):
                 future.set_exception(error)

@@ -89,7 +89,7 @@ class MediaSocket(asyncio.Protocol):
             async with asyncio.timeout(timeout_s):
                 await loop.create_connection(lambda: self, self._uri.host, self._uri.port, ssl=context)
                 await self._opened
-        except BaseException:
+        except BaseException:  # cancelled, or refused: no socket is left behind; raised on
             self._opened.cancel()
             self.abort()
             raise
