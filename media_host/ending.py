@@ -14,7 +14,7 @@ from media_host.playout import Playout
 from media_host.services import Services
 from shared.calls.events import EventKind, Json
 from shared.calls.record import CallRecord
-from shared.calls.routing import AgentConfig
+from shared.config.agents import AgentConfig
 from shared.errors import CallGone, PatchcordError
 from shared.settings import E164
 
@@ -207,10 +207,11 @@ class Ending:
 
     async def _transfer(self, name: str, variables: dict[str, str]) -> bool:
         """Whether the caller has left for `name`."""
-        target = self._config.transfers.get(name)
-        if target is None:
+        transfer = self._config.transfer(name)
+        if transfer is None:
             self._log.note(EventKind.FAULT, code="unknown_transfer", message=f"no transfer named {name!r}")
             return False
+        target = transfer.to
         self._log.note(EventKind.TRANSFER, target=name)
         await self._log.flush(STORE_S)
         callee = self._record.callee

@@ -21,7 +21,8 @@ from media_host.services import Services
 from media_host.tools import builtin_tools
 from shared.calls.control import CallControl
 from shared.calls.repository import Calls
-from shared.calls.routing import AgentConfig, load_config
+from shared.config.agents import AgentConfig
+from shared.config.document import load_config
 from shared.errors import AgentUnavailable
 from shared.security.acs_signature import AcsSignature
 from shared.security.jwks import http_fetch

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from media_host.agents.base import Codec, VoiceAgent
 from media_host.notices import Notices
-from media_host.playout import Ticker
+from media_host.playout import Ticker, clock_ms
 from media_host.recorder import Recorder
 from media_host.tools import ToolBox
 from shared.calls.control import CallControl
 from shared.calls.repository import Calls
-from shared.calls.routing import AgentConfig, Config
+from shared.config.agents import AgentConfig
+from shared.config.document import Config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Services:
         notices: what the host says itself.
         ticker: playout's clock.
         now: Unix seconds.
+        clock_ms: milliseconds that never go back: what playout, ledger and durations are measured by.
         max_call_s: a call is ended after this long (s).
         agent_start_s: how long an agent may take to start (s): the caller hears nothing until then.
     """
@@ -44,3 +46,4 @@ class Services:
     now: Callable[[], float]
     max_call_s: float
     agent_start_s: float = 2.5
+    clock_ms: Callable[[], float] = clock_ms

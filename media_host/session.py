@@ -15,6 +15,7 @@ from media_host.agents.base import (
     Ended,
     Fault,
     Heard,
+    Said,
     SpeechStarted,
     ToolCall,
     Transcript,
@@ -25,7 +26,7 @@ from media_host.audio import ACS_CODECS
 from media_host.ending import CLOSE_S, End, Ending, EndKind
 from media_host.event_log import EventLog
 from media_host.lines.acs import AcsLine
-from media_host.playout import Playout, clock_ms
+from media_host.playout import Playout
 from media_host.services import Services
 from media_host.transcript import TranscriptLog
 from media_host.websocket import WebSocketConnection
@@ -71,7 +72,8 @@ class Session:
         self._config = config
         self._codec = ACS_CODECS[config.audio]
         self._end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
-        self._began_ms = clock_ms()
+        self._clock = services.clock_ms
+        self._began_ms = self._clock()
         self._gone_ms: float | None = None
         name = f"{services.host_id}-{secrets.token_hex(4)}"
         self._log = EventLog(
@@ -97,7 +99,7 @@ class Session:
         self.playout = Playout(
             self._codec,
             self.line.send_audio,
-            clock_ms,
+            services.clock_ms,
             ticker=services.ticker,
             recorder_tap=None if self._recorder is None else self._agent_recorded,
             on_played=self._played,
@@ -120,7 +122,7 @@ class Session:
 
     def on_close(self, code: int, reason: str) -> None:
         """The line is closed: the caller has hung up, or ACS has lost us."""
-        self._gone_ms = clock_ms()
+        self._gone_ms = self._clock()
         if code in BROKEN_RULES:  # the number only: the reason may be the peer's own words
             self._log.note(EventKind.FAULT, code="line_refused", message=f"WebSocket close code {code}")
         self._flushed(self.playout.flush())
@@ -135,7 +137,7 @@ class Session:
 
     def _caller_recorded(self, data: bytes) -> None:
         if self._recorder is not None:
-            self._recorder.caller(clock_ms() - self._began_ms, data)
+            self._recorder.caller(self._clock() - self._began_ms, data)
 
     def _agent_recorded(self, at_ms: float, data: bytes) -> None:
         if self._recorder is not None:
@@ -149,10 +151,10 @@ class Session:
         if self._recorder is None:
             self.line.on_audio = agent.send_audio
             return
-        record, send, began = self._recorder.caller, agent.send_audio, self._began_ms
+        record, send, began, clock = self._recorder.caller, agent.send_audio, self._began_ms, self._clock
 
         def both(data: bytes) -> None:
-            record(clock_ms() - began, data)
+            record(clock() - began, data)
             send(data)
 
         self.line.on_audio = both
@@ -188,7 +190,7 @@ class Session:
             self._transcript.began(turn, self.playout.lead_ms)
             if not self._spoken:
                 self._spoken = True
-                self._log.note(EventKind.FIRST_AUDIO, ms=round(clock_ms() - self._began_ms, 1))
+                self._log.note(EventKind.FIRST_AUDIO, ms=round(self._clock() - self._began_ms, 1))
         self.playout.push(turn, data)
 
     def event(self, event: AgentEvent) -> None:
@@ -219,18 +221,27 @@ class Session:
         """The agent wants to be silent at once (a key, a new prompt)."""
         return self._flush()
 
+    def history(self) -> Sequence[Said]:
+        """The conversation so far, as it was heard."""
+        return self._transcript.history()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing of the agent's is waiting to be heard."""
+        return self.playout.idle
+
     def _barge_in(self, ago_ms: int) -> None:
         """The caller talks over the agent: silence first, then everybody is told (realtime.md section 6)."""
         if self.playout.idle:
             return
-        began = clock_ms()
+        began = self._clock()
         heard = self._flush()
         if self._agent is not None:
             self._agent.flushed(heard)
         self._log.note(
             EventKind.BARGE_IN,
             heardMs=heard[-1].heard_ms if heard else 0,
-            silenceMs=round(ago_ms + clock_ms() - began, 1),
+            silenceMs=round(ago_ms + self._clock() - began, 1),
         )
 
     def _flush(self) -> list[Heard]:
@@ -240,7 +251,7 @@ class Session:
         heard = self.playout.flush()
         self._turn = ""
         if self._recorder is not None:
-            self._recorder.cut(clock_ms() - self._began_ms)
+            self._recorder.cut(self._clock() - self._began_ms)
         self._flushed(heard)
         return heard
 
@@ -262,10 +273,10 @@ class Session:
         task.add_done_callback(self._tools.discard)
 
     async def _answer_tool(self, call: ToolCall) -> None:
-        began = clock_ms()
+        began = self._clock()
         result = await self._services.tools.run(call.name, call.arguments)
         self._log.note(
-            EventKind.TOOL, name=call.name, ms=round(clock_ms() - began, 1), ok="error" not in result
+            EventKind.TOOL, name=call.name, ms=round(self._clock() - began, 1), ok="error" not in result
         )
         if self._agent is None or self._end.done():
             return
@@ -324,7 +335,7 @@ class Session:
                 await self._log.close(LAST_EVENTS_S)
 
     async def _start_agent(self) -> None:
-        began = clock_ms()
+        began = self._clock()
         code, message = "agent_timeout", f"not started within {self._services.agent_start_s:g} s"
         try:
             agent = self._agent = self._services.make_agent(self._config)
@@ -340,7 +351,7 @@ class Session:
             if starting.done():
                 await starting
                 self._log.note(
-                    EventKind.AGENT_READY, agent=self._record.agent, ms=round(clock_ms() - began, 1)
+                    EventKind.AGENT_READY, agent=self._record.agent, ms=round(self._clock() - began, 1)
                 )
                 return
         except PatchcordError as error:
@@ -379,7 +390,7 @@ class Session:
         await asyncio.gather(*self._tools, return_exceptions=True)
         self.line.close()
         self.playout.close()
-        duration_ms = (clock_ms() if self._gone_ms is None else self._gone_ms) - self._began_ms
+        duration_ms = (self._clock() if self._gone_ms is None else self._gone_ms) - self._began_ms
         self._note_keys()
         self._transcript.close()
         if self._recorder is not None:

@@ -1,14 +1,15 @@
 """Who said what, and how much of it was heard: the agent's words are recorded when it is known what became of them."""
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from media_host.agents.base import Heard, Transcript
+from media_host.agents.base import Heard, Said, Transcript
 from media_host.event_log import EventLog
 from shared.calls.events import EventKind
 
 KEPT_TURNS = 64
+KEPT_LINES = 200
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class TranscriptLog:
         self._log = log
         self._now = now
         self._turns: OrderedDict[str, _Turn] = OrderedDict()
+        self._said: deque[Said] = deque(maxlen=KEPT_LINES)
 
     def began(self, turn: str, in_ms: float) -> None:
         """The first audio of `turn` has come; it will be heard in `in_ms`."""
@@ -40,6 +42,7 @@ class TranscriptLog:
         """A text from the agent; its own words may come before, with or after their audio, in parts too."""
         if words.who == "caller":
             if words.text.strip():
+                self._said.append(Said("caller", words.text))
                 self._log.note(EventKind.CALLER_SAID, text=words.text)
             return
         turn = self._turn(words.turn)
@@ -51,6 +54,10 @@ class TranscriptLog:
         turn = self._turn(item.turn)
         turn.heard, turn.interrupted = item, interrupted
         self._settle(item.turn, turn)
+
+    def history(self) -> Sequence[Said]:
+        """What was said and heard so far, oldest first."""
+        return tuple(self._said)
 
     def close(self) -> None:
         """Record what was said and never heard to its end."""
@@ -70,6 +77,7 @@ class TranscriptLog:
     def _settle(self, name: str, turn: _Turn) -> None:
         if turn.heard is None or not turn.text:
             return
+        self._said.append(Said("agent", turn.text))
         self._log.note(
             EventKind.AGENT_SAID,
             at=min(turn.at, self._now()),  # what was flushed before its turn has no later time than that

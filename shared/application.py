@@ -22,8 +22,8 @@ from shared.calls.lifecycle import report
 from shared.calls.poison import put_aside
 from shared.calls.recovery import Recovery
 from shared.calls.repository import Calls
-from shared.calls.routing import Config, load_config
 from shared.calls.sweeping import Sweeper
+from shared.config.document import Config, load_config
 from shared.errors import InvalidInput, NotFound, PatchcordError
 from shared.http import Reply, Request, answer, degraded, json_reply
 from shared.security.acs_signature import AcsSignature

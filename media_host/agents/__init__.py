@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from media_host.agents.base import VoiceAgent
-from shared.calls.routing import AgentConfig
-from shared.errors import AgentUnavailable
+from shared.config.agents import AgentConfig, EmbeddedAgentConfig
+from shared.config.realtime import RealtimeAgentConfig
+from shared.errors import AgentUnavailable, ConfigurationError
 
 if TYPE_CHECKING:
     from media_host.speech import Speech
@@ -23,10 +24,12 @@ def create_agent(config: AgentConfig, *, folder: Path, speech: "Speech | None") 
         ConfigurationError: the configuration cannot work.
         AgentUnavailable: it needs speech engines, and there are none.
     """
-    if config.kind == "realtime":
+    if isinstance(config, RealtimeAgentConfig):
         from media_host.agents.realtime import create as create_realtime
 
         return create_realtime(config)
+    if not isinstance(config, EmbeddedAgentConfig):
+        raise ConfigurationError("agents: kind", "embedded or realtime", "websocket")
     from media_host.agents.embedded import create as create_embedded
 
     if speech is None:

@@ -41,20 +41,30 @@ class AgentCapabilities:
         codecs: formats it takes and gives, best first.
         detects_speech: it reports `SpeechStarted` itself; otherwise the host would have to.
         exact_say: `say()` speaks exactly the given words.
+        minds_silence: it reminds a silent caller, and ends the call, by itself; otherwise the host does.
     """
 
     codecs: Sequence[Codec]
     detects_speech: bool
     exact_say: bool
+    minds_silence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool that the agent may call; `parameters` is a JSON Schema object."""
+    """A tool that the agent may call.
+
+    Attributes:
+        name: unique within the call.
+        description: what the agent is told.
+        parameters: JSON Schema of the arguments, an object.
+        while_running: `hold` keeps the agent from answering until the result is there; `listen` does not.
+    """
 
     name: str
     description: str
     parameters: Mapping[str, object]
+    while_running: Literal["listen", "hold"] = "listen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +98,16 @@ class TransferType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TurnStarted:
-    """The agent begins to say something; `turn` is its own opaque name for it."""
+    """The agent begins to say something.
+
+    Attributes:
+        turn: its own opaque name for it.
+        barge_in: whether the caller may talk over it: `never`, as soon as `speech` begins, or when the speech is
+            `confirmed` by its length. The host decides by this what `SpeechStarted` does.
+    """
 
     turn: str
+    barge_in: Literal["never", "speech", "confirmed"] = "speech"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +130,37 @@ class SpeechStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """When a word of a turn is spoken: `at_ms` from the turn's beginning, for `ms` milliseconds."""
+
+    text: str
+    at_ms: int
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said; for the agent's own words `turn` ties them to what was heard."""
+    """What was said; for the agent's own words `turn` ties them to what was heard.
+
+    Attributes:
+        who: whose words.
+        text: all of a turn, or a part of it in order.
+        turn: the agent's name of the turn; "" for the caller.
+        words: when each word is spoken, if the agent knows; by it a text is cut to what was heard.
+    """
 
     who: Literal["caller", "agent"]
     text: str
     turn: str = ""
+    words: Sequence[SpokenWord] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A line of the conversation as it really was: of the agent's words only those that the caller heard."""
+
+    who: Literal["caller", "agent"]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +202,18 @@ class Fault:
     fatal: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """The caller waits (the model is late, or its connection is made anew): the host says so if nobody speaks.
+
+    `code` is a machine name for the record.
+    """
+
+    code: str
+
+
 type AgentEvent = (
-    TurnStarted | TurnEnded | SpeechStarted | SpeechStopped | Transcript | ToolCall | Ended | Fault
+    TurnStarted | TurnEnded | SpeechStarted | SpeechStopped | Transcript | ToolCall | Ended | Fault | Delayed
 )
 
 
@@ -175,7 +227,7 @@ class Heard:
 
 
 class AgentHost(Protocol):
-    """What the host offers its agent. All three return at once and may be called from the event loop only."""
+    """What the host offers its agent. All of it returns at once and may be called from the event loop only."""
 
     def audio(self, turn: str, data: bytes) -> None:
         """Speak: base64 text (bytes) of whole samples in the line's codec. Any length; the host paces it."""
@@ -185,6 +237,13 @@ class AgentHost(Protocol):
 
     def interrupt(self) -> Sequence[Heard]:
         """Flush what is not yet heard, now (keys pressed, a new prompt); returns what had been heard."""
+
+    def history(self) -> Sequence[Said]:
+        """The conversation so far, oldest first: what an agent must know that takes over, or a session that is renewed."""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing of the agent's is waiting to be heard."""
 
 
 class VoiceAgent(Protocol):
@@ -212,6 +271,12 @@ class VoiceAgent(Protocol):
 
     def played(self, turn: str) -> None:
         """All of `turn` has been heard."""
+
+    async def send_text(self, text: str) -> None:
+        """Tell the agent something that nobody said (the caller is silent, keys, what became of a transfer); it answers."""
+
+    async def listen_only(self) -> None:
+        """From now on transcribe and never speak: people are talking to each other."""
 
     async def tool_result(self, id: str, output: Mapping[str, object]) -> None:
         """Answer one `ToolCall`."""

@@ -16,7 +16,8 @@ from shared.calls.events import CallEvent, EventKind, Json
 from shared.calls.poison import put_aside
 from shared.calls.record import CallState
 from shared.calls.repository import Calls
-from shared.calls.routing import Config, Route, route_for
+from shared.config.document import Config
+from shared.config.routes import Route, route_for
 from shared.errors import CallGone, InvalidInput, PatchcordError
 from shared.security.tokens import Audience, TokenMinter
 from shared.settings import FunctionAppSettings
@@ -80,7 +81,7 @@ class Answering:
             PatchcordError: a retryable one; a redelivery may try again at once.
         """
         call = _parse(event)
-        route = route_for(self.config, tenant, call.callee)
+        route = route_for(self.config.routes, tenant, call.callee)
         if route is None:
             # Not ours to refuse: another subscription may well answer it.
             await self._put_aside(event, Handled.NO_ROUTE, call.callee.masked)

@@ -16,7 +16,7 @@ from shared.calls.record import CallRecord, CallState
 from shared.calls.recovery import WAIT_S, Recovery
 from shared.calls.replay import forget_spent
 from shared.calls.repository import Calls
-from shared.calls.routing import Config
+from shared.config.document import Config
 from shared.errors import PatchcordError
 from shared.store.entities import EntityStore
 

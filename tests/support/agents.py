@@ -19,6 +19,7 @@ class PuppetAgent:
         self.heard, self.keys, self.flushes, self.turns, self.results = [], [], [], [], []
         self.started, self.closed, self.moved = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.crash = None
+        self.texts, self.only_listens = [], False
         self.host = self.start_args = None
 
     async def start(self, start, host) -> None:
@@ -58,6 +59,13 @@ class PuppetAgent:
     async def tool_result(self, id: str, output) -> None:
         self.results.append((id, dict(output)))
         self.moved.set()
+
+    async def send_text(self, text: str) -> None:
+        self.texts.append(text)
+        self.moved.set()
+
+    async def listen_only(self) -> None:
+        self.only_listens = True
 
     async def say(self, text: str) -> None:
         raise AgentUnavailable("not in this test")

@@ -48,7 +48,9 @@ PIECE_MS = 960
 """Prompts go to the host in pieces of this length: whole frames, and whole groups of base64 at every rate."""
 MAX_QUEUE = 64
 
-CAPABILITIES = AgentCapabilities((Codec.PCM16_24K, Codec.PCM16_16K), detects_speech=True, exact_say=True)
+CAPABILITIES = AgentCapabilities(
+    (Codec.PCM16_24K, Codec.PCM16_16K), detects_speech=True, exact_say=True, minds_silence=True
+)
 
 
 def monotonic_ms() -> float:
@@ -159,6 +161,16 @@ class EmbeddedAgent:
     async def say(self, text: str) -> None:
         """Speak a text of the host's, after what is being said; it cannot be interrupted."""
         self._enqueue(Say(text, text, False))
+
+    async def send_text(self, text: str) -> None:
+        """Nothing: a dialogue minds silence by itself, and understands nothing but its own words."""
+
+    async def listen_only(self) -> None:
+        """Say and hear nothing more."""
+        self._deaf, self._listen = True, None
+        self._queue.clear()
+        if self._timer is not None:
+            self._timer.cancel()
 
     async def close(self) -> None:
         """End at once; idempotent."""

@@ -68,6 +68,13 @@ class FakeHost:
         self.flushes += bool(turns)
         return [Heard(turn, 0, 0) for turn in turns]
 
+    def history(self):
+        return ()
+
+    @property
+    def quiet(self) -> bool:
+        return not self.held
+
     def said(self, who: str = "agent") -> list[str]:
         return [e.text for e in self.events if isinstance(e, Transcript) and e.who == who]
 

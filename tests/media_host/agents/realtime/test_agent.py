@@ -5,7 +5,6 @@ from http import HTTPStatus
 
 import pytest
 
-from media_host.agents import realtime, realtime_responses
 from media_host.agents.base import (
     AgentStart,
     Codec,
@@ -20,9 +19,10 @@ from media_host.agents.base import (
     TurnEnded,
     TurnStarted,
 )
-from media_host.agents.realtime import EARLY_FRAMES, RealtimeAgent, create
-from shared.calls.routing import AgentConfig
-from shared.errors import AgentUnavailable, ConfigurationError
+from media_host.agents.realtime import agent as realtime
+from media_host.agents.realtime import responses as realtime_responses
+from media_host.agents.realtime.agent import EARLY_FRAMES, RealtimeAgent
+from shared.errors import AgentUnavailable
 from tests.support.realtime_server import RealtimeServer, echo
 from tests.support.timing import patience
 
@@ -549,25 +549,3 @@ async def test_only_24_khz(server):
     with pytest.raises(AgentUnavailable, match="24 kHz"):
         await RealtimeAgent(server.url, "m").start(AgentStart("c", Codec.PCM16_16K), Host())
     assert RealtimeAgent(server.url, "m").capabilities.codecs == (Codec.PCM16_24K,)
-
-
-def config(**changes):
-    return AgentConfig(
-        **{"kind": "realtime", "url": "wss://host.example/v1/realtime", "model": "m"} | changes
-    )
-
-
-async def test_the_key_comes_from_the_named_variable(server):
-    agent = create(config(url=server.url, api_key_env="MODEL_KEY"), {"MODEL_KEY": "key-2"})
-    await agent.start(START, Host())
-    assert (await server.session()).headers["Authorization"] == "Bearer key-2"
-    await agent.close()
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [({"api_key_env": "MODEL_KEY"}, "MODEL_KEY"), ({"url": "ws://host.example/"}, "url")],
-)
-def test_a_missing_key_and_an_open_line_are_named(changes, named):
-    with pytest.raises(ConfigurationError, match=named):
-        create(config(**changes), {"MODEL_KEY": " "})

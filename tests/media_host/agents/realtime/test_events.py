@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_host.agents import realtime_events as wire
 from media_host.agents.base import ToolSpec
+from media_host.agents.realtime import events as wire
 from tests.support.realtime_server import delta
 
 

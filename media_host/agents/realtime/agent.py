@@ -9,7 +9,6 @@ import base64
 import binascii
 import json
 import logging
-import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +17,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import msgspec
 from websockets.exceptions import WebSocketException
 
-from media_host.agents import realtime_events as wire
 from media_host.agents.base import (
     AgentCapabilities,
     AgentHost,
@@ -33,11 +31,10 @@ from media_host.agents.base import (
     TurnEnded,
     TurnStarted,
 )
-from media_host.agents.realtime_responses import Responses
+from media_host.agents.realtime import events as wire
+from media_host.agents.realtime.responses import Responses
 from media_host.websocket import WebSocketConnection, connect
-from shared.calls.routing import AgentConfig
-from shared.errors import AgentUnavailable, ConfigurationError
-from shared.settings import is_loopback
+from shared.errors import AgentUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -230,6 +227,15 @@ class RealtimeAgent:
         if self._live:
             self._send(wire.tool_output(id, output))
             self._responses.ask({})
+
+    async def send_text(self, text: str) -> None:
+        """Tell the model something that nobody said; it answers."""
+        if self._live:
+            self._send(wire.system_text(text))
+            self._responses.ask({})
+
+    async def listen_only(self) -> None:
+        """Not yet."""
 
     async def say(self, text: str) -> None:
         """Ask the model to say exactly this, as soon as it is done with what it says now; it may not obey to the letter."""
@@ -453,22 +459,3 @@ def _text(value: object, name: str) -> str:
     """A string field of an object, or "" if there is none."""
     found = value.get(name) if isinstance(value, dict) else None
     return found if isinstance(found, str) else ""
-
-
-def create(config: AgentConfig, environment: Mapping[str, str] = os.environ) -> RealtimeAgent:
-    """The agent that patchcord.yaml describes, with the key from the environment variable that it names.
-
-    Raises:
-        ConfigurationError: the variable is not set, or the address is neither wss nor on loopback.
-    """
-    parts = urlsplit(config.url)
-    if parts.scheme != "wss" and not is_loopback(parts.hostname or ""):
-        raise ConfigurationError("agents: url", "a wss:// address (ws:// only on loopback)", config.url)
-    key = ""
-    if config.api_key_env:
-        key = environment.get(config.api_key_env, "").strip()
-        if not key:
-            raise ConfigurationError(config.api_key_env, "the realtime model's key")
-    return RealtimeAgent(
-        config.url, config.model, api_key=key, instructions=config.instructions, voice=config.voice
-    )

@@ -2,14 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from shared.calls.routing import load_config, parse_config, route_for
+from shared.config.document import load_config, parse_config
+from shared.config.routes import route_for
 from shared.errors import ConfigurationError
 from shared.wire.identifiers import Identifier, IdentifierKind
 
 GOOD = """
 agents:
   reception: {kind: embedded, dialogue: d.yaml, recording: true, transfers: {human: "+18005550199"}}
-  model: {kind: realtime, url: "wss://x.example/v1", model: gpt, api_key_env: KEY, audio: pcm16KMono}
+  model: {kind: realtime, service: openai, model: gpt, key: "env:KEY", audio: pcm16KMono}
 routes:
   - {name: star, to: ["*"], agent: reception, tenant: acme}
   - {name: desk, to: ["+18005550000", "8:acs:r_u"], agent: model, task: order_desk}
@@ -55,7 +56,7 @@ def test_a_good_file():
     ],
 )
 def test_routes(tenant, callee, route):
-    found = route_for(parse_config(GOOD.encode()), tenant, callee)
+    found = route_for(parse_config(GOOD.encode()).routes, tenant, callee)
     assert (found.name if found else None) == route
 
 
@@ -66,8 +67,12 @@ MISTAKES = [
     (GOOD + "extra: 1", "top level", "nothing but known fields, found the field `extra`"),
     (GOOD.replace("kind: embedded", "kind: human"), "agents", "human"),
     (GOOD.replace("kind: embedded, ", "", 1), "agents", "expected the required field `kind`"),
-    (GOOD.replace("dialogue: d.yaml, ", ""), "agents.reception.dialogue", "YAML file"),
-    (GOOD.replace("wss://", "https://"), "agents.model.url", "WebSocket address"),
+    (GOOD.replace("dialogue: d.yaml", 'dialogue: ""'), "agents.reception.dialogue", "YAML file"),
+    (
+        GOOD.replace("service: openai", 'service: openai, endpoint: "https://x.example"'),
+        "agents.model.endpoint",
+        "api.openai.com",
+    ),
     (GOOD.replace("model: gpt, ", ""), "agents.model.model", "name"),
     (GOOD.replace("reception: {", "Recep tion: {", 1), "agents.Recep tion", "small letters"),
     (GOOD.replace("+18005550199", "555"), "agents.reception.transfers.human", "E.164"),
@@ -110,7 +115,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_the_shipped_configuration_is_good():
     config = load_config(Path(__file__).parents[3] / "patchcord.yaml")
     agent = config.agents["reception"]
-    assert (agent.kind, agent.dialogue, agent.recording) == ("embedded", "dialogues/order_desk.yaml", True)
+    assert (agent.dialogue, agent.recording) == ("dialogues/order_desk.yaml", True)
     assert set(agent.transfers) == {"human", "fallback"}
-    assert route_for(config, None, number("+18005550000")).task == "order_desk"
-    assert route_for(config, None, number("+18005550077")) is None
+    assert route_for(config.routes, None, number("+18005550000")).task == "order_desk"
+    assert route_for(config.routes, None, number("+18005550077")) is None

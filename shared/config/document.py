@@ -1,0 +1,94 @@
+"""The whole of `patchcord.yaml`; every mistake is named with its place."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from shared.config.agents import AgentConfig, agent_mistakes
+from shared.config.checks import Mistake, Part
+from shared.config.routes import Route, TenantConfig, route_mistakes, tenant_mistakes
+from shared.config.tools import ToolConfig, tool_mistakes
+from shared.errors import ConfigurationError
+
+
+class Config(Part, frozen=True, kw_only=True):
+    """All of `patchcord.yaml`."""
+
+    agents: dict[str, AgentConfig]
+    routes: list[Route]
+    tools: dict[str, ToolConfig] = {}
+    tenants: dict[str, TenantConfig] = {}
+
+    @property
+    def tenant_names(self) -> list[str]:
+        """Every tenant that has a route, sorted."""
+        return sorted({route.tenant for route in self.routes})
+
+    def concurrent_calls(self, tenant: str, default: int) -> int:
+        """How many calls `tenant` may have at once."""
+        limits = self.tenants.get(tenant)
+        return (
+            default if limits is None or limits.max_concurrent_calls is None else limits.max_concurrent_calls
+        )
+
+
+def load_config(path: Path) -> Config:
+    """Read and check the file.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or names the first mistake with its place and all others of meaning.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            "PATCHCORD_CONFIG", f"a readable file ({error.strerror})", str(path)
+        ) from error
+    return parse_config(text, path.name)
+
+
+def parse_config(text: bytes, name: str = "patchcord.yaml") -> Config:
+    """The configuration in YAML text.
+
+    Raises:
+        ConfigurationError: with the place of the mistake, such as `patchcord.yaml: routes[0].to[0]`.
+    """
+    try:
+        config = msgspec.yaml.decode(text, type=Config)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$.")
+        place = place.rstrip("`").replace("[...]", "")
+        raise ConfigurationError(f"{name}: {place or 'top level'}", _expected(message)) from error
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(name, f"YAML ({' '.join(str(error).split())})") from error
+    if mistakes := list(_mistakes(config)):
+        place, expected, found = mistakes[0]
+        more = f" (and {len(mistakes) - 1} more: {', '.join(other[0] for other in mistakes[1:])})"
+        raise ConfigurationError(f"{name}: {place}", expected + (more if len(mistakes) > 1 else ""), found)
+    return config
+
+
+def _expected(message: str) -> str:
+    """What msgspec says, as the end of a sentence that begins with "expected"."""
+    for start, phrase in (
+        ("Object missing required ", "the required "),
+        ("Object contains unknown ", "nothing but known fields, found the "),
+        ("Expected ", ""),
+    ):
+        if message.startswith(start):
+            message = phrase + message.removeprefix(start)
+            break
+    else:
+        message = f"a valid value ({message})"
+    hint = " (put telephone numbers in quotes)" if "`str`, got `int`" in message else ""
+    return message + hint
+
+
+def _mistakes(config: Config) -> Iterator[Mistake]:
+    for name, agent in config.agents.items():
+        yield from agent_mistakes(f"agents.{name}", name, agent, config.agents, config.tools)
+    for name, tool in config.tools.items():
+        yield from tool_mistakes(f"tools.{name}", name, tool)
+    yield from tenant_mistakes(config.tenants)
+    yield from route_mistakes(config.routes, config.agents, config.tenants)
