@@ -132,6 +132,38 @@ async def acs_events_incoming(req: func.HttpRequest, context: func.Context) -> f
     return await _acs_events(req, context)
 
 
+@app.function_name("create_call_transfer")
+@app.route("api/v1/call-transfers", methods=["POST"])
+async def create_call_transfer(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """A tenant lends us a caller."""
+    return await _serve(req, context, lambda app, asked: app.create_call_transfer(asked))
+
+
+@app.function_name("get_call_transfer")
+@app.route("api/v1/call-transfers/{id}", methods=["GET"])
+async def get_call_transfer(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """What has become of a transfer."""
+    transfer_id = req.route_params.get("id", "")
+    return await _serve(req, context, lambda app, asked: app.get_call_transfer(transfer_id, asked))
+
+
+@app.function_name("create_call_transfer_compatible")
+@app.route("generativeagent/v1/call-transfers", methods=["POST"])
+async def create_call_transfer_compatible(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """The same under the path and header names of an existing client (requirement 113)."""
+    return await _serve(req, context, lambda app, asked: app.create_call_transfer(asked, compatible=True))
+
+
+@app.function_name("get_call_transfer_compatible")
+@app.route("generativeagent/v1/call-transfers/{id}", methods=["GET"])
+async def get_call_transfer_compatible(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """The same under the path and header names of an existing client (requirement 129)."""
+    transfer_id = req.route_params.get("id", "")
+    return await _serve(
+        req, context, lambda app, asked: app.get_call_transfer(transfer_id, asked, compatible=True)
+    )
+
+
 @app.function_name("call_events")
 @app.route("api/call-events/{token}", methods=["POST"])
 async def call_events(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:

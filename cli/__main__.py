@@ -7,7 +7,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from cli import emulator_commands
+from cli import emulator_commands, numbers
 from shared.errors import PatchcordError
 from shared.telemetry import configure_logging
 
@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
               patchcord emulate --subscribe URL       the ACS emulator alone, for an app of yours in any language
               patchcord dial --to +18005550000        call that app, and see how it goes
               patchcord trace FILE                    what went over the wires of a call
+              patchcord numbers size --per-second 1   how many temporary numbers call transfers need
               patchcord credentials issue default --store sqlite:patchcord.db    an API id and secret for a tenant
         """),
     )
@@ -55,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
     )
 
     emulator_commands.add_to(commands)
+
+    numbers.add_to(commands)
 
     credentials = commands.add_parser(
         "credentials", help="issue, add to or revoke a tenant's API credentials"
@@ -99,6 +102,8 @@ async def run(arguments: argparse.Namespace) -> int:
                     "nothing is running here: start it with `patchcord up` in another terminal"
                 )
             return await call_running(RUN_FILE, arguments.script, arguments.out)
+        case "numbers":
+            return await numbers.numbers(arguments)
         case "emulate" | "dial" | "trace":
             return await emulator_commands.run(arguments)
         case _:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from shared.calls.answering import Answering
 from shared.calls.callbacks import Callbacks
 from shared.calls.control import CallControl
-from shared.calls.grid_door import GridDoor, authenticate
+from shared.calls.grid_door import COMPATIBLE_HEADERS, GridDoor, authenticate
 from shared.calls.lifecycle import report
 from shared.calls.poison import put_aside
 from shared.calls.recovery import Recovery
@@ -36,6 +36,11 @@ from shared.settings import FunctionAppSettings, function_app_settings
 from shared.store import open_store
 from shared.store.entities import EntityStore
 from shared.telemetry import protect_logging
+from shared.transfers.api import BODY_LIMIT
+from shared.transfers.desk import TransferDesk
+from shared.transfers.door import TransferApi
+from shared.transfers.numbers import NumberPool
+from shared.transfers.transfers import Transfers
 from shared.wire.acs_events import CALLBACK_LIMIT, GRID_LIMIT, INCOMING_CALL, grid_event_from_dict
 
 if TYPE_CHECKING:
@@ -60,6 +65,7 @@ class Application:
     control: CallControl
     door: TenantDoor
     answering: Answering
+    transfers: TransferApi
     grid: GridDoor
     callbacks: Callbacks
     sweeper: Sweeper
@@ -94,7 +100,13 @@ class Application:
         calls = Calls(store, now)
         control = CallControl(settings.acs, settings.managed_identity)
         door = TenantDoor(store, settings.environment, now)
-        answering = Answering(settings, config, store, calls, control, TokenMinter(keys, now), now)
+        pool = NumberPool(store, now)
+        transfers = {
+            tenant: Transfers(store, pool, calls, now, lifetime_s=entry.lifetime_s)
+            for tenant, entry in config.call_transfers.items()
+        }
+        desk = TransferDesk(config.call_transfers, pool, transfers)
+        answering = Answering(settings, config, store, calls, control, TokenMinter(keys, now), desk, now)
         recovery = Recovery(store, calls, control, now)
         signature = AcsSignature(settings.acs_jwt, session.fetch, now)
         return cls(
@@ -105,6 +117,7 @@ class Application:
             control=control,
             door=door,
             answering=answering,
+            transfers=TransferApi(config.call_transfers, transfers, now),
             grid=GridDoor(answering, door),
             callbacks=Callbacks(store, calls, TokenVerifier(keys, now), signature, recovery, now),
             sweeper=Sweeper(store, config, calls, recovery, now),
@@ -230,8 +243,27 @@ class Application:
 
         return await answer(asked, NO_BODY, handle)
 
-    async def _authenticate(self, asked: Request) -> str:
+    async def create_call_transfer(self, asked: Request, *, compatible: bool = False) -> Reply:
+        """A tenant lends us a caller."""
+
+        async def handle(asked: Request) -> Reply:
+            return await self.transfers.create(await self._authenticate(asked, compatible=compatible), asked)
+
+        return await answer(asked, BODY_LIMIT, handle)
+
+    async def get_call_transfer(self, transfer_id: str, asked: Request, *, compatible: bool = False) -> Reply:
+        """A tenant's transfer; another tenant's is answered like one that does not exist."""
+
+        async def handle(asked: Request) -> Reply:
+            tenant = await self._authenticate(asked, compatible=compatible)
+            return await self.transfers.get(tenant, transfer_id)
+
+        return await answer(asked, NO_BODY, handle)
+
+    async def _authenticate(self, asked: Request, *, compatible: bool = False) -> str:
         names = (self.settings.api_id_header, self.settings.api_secret_header)
+        if compatible and asked.header(names[0]) is None:
+            names = COMPATIBLE_HEADERS
         return await authenticate(self.door, asked, names)
 
     async def health(self) -> Reply:

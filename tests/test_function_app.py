@@ -30,6 +30,10 @@ HTTP = {
     "call_events": ("api/call-events/{token}", ["POST"]),
     "list_calls": ("api/calls", ["GET"]),
     "get_call": ("api/calls/{id}", ["GET"]),
+    "create_call_transfer": ("api/v1/call-transfers", ["POST"]),
+    "get_call_transfer": ("api/v1/call-transfers/{id}", ["GET"]),
+    "create_call_transfer_compatible": ("generativeagent/v1/call-transfers", ["POST"]),
+    "get_call_transfer_compatible": ("generativeagent/v1/call-transfers/{id}", ["GET"]),
     "health": ("api/health", ["GET"]),
 }
 EVENT_GRID = {"incoming_call", "call_lifecycle", "rotate_signing_keys"}

@@ -22,6 +22,9 @@ from shared.errors import CallGone, InvalidInput, PatchcordError
 from shared.security.tokens import Audience, TokenMinter
 from shared.settings import FunctionAppSettings
 from shared.store.entities import EntityStore
+from shared.transfers.api import TRANSFER_HEADER
+from shared.transfers.desk import Lent, TransferDesk
+from shared.transfers.record import CallTransfer, Refusal
 from shared.wire.acs_events import GridEvent, IncomingCall, parse_incoming_call
 
 logger = logging.getLogger(__name__)
@@ -62,6 +65,7 @@ class Answering:
         calls: the same store's calls.
         control: ACS.
         minter: for the call's two tokens.
+        desk: call transfers.
         now: the clock, Unix seconds.
     """
 
@@ -71,6 +75,7 @@ class Answering:
     calls: Calls
     control: CallControl
     minter: TokenMinter
+    desk: TransferDesk
     now: Callable[[], float]
 
     async def incoming(self, event: GridEvent, *, tenant: str | None, request_id: str) -> Handled:
@@ -81,7 +86,8 @@ class Answering:
             PatchcordError: a retryable one; a redelivery may try again at once.
         """
         call = _parse(event)
-        route = route_for(self.config.routes, tenant, call.callee)
+        lent = await self.desk.match(call, tenant)
+        route = lent.route if lent else route_for(self.config.routes, tenant, call.callee)
         if route is None:
             # Not ours to refuse: another subscription may well answer it.
             await self._put_aside(event, Handled.NO_ROUTE, call.callee.masked)
@@ -97,7 +103,7 @@ class Answering:
         try:
             if held.taken_over and await self._is_decided(held):
                 return self._duplicate(call)
-            return await self._take(call, route, held, request_id, too_old=too_old)
+            return await self._take(call, route, held, request_id, lent, too_old=too_old)
         except PatchcordError as error:
             if error.retryable:
                 await give_back(self.store, held)
@@ -111,14 +117,30 @@ class Answering:
         return Handled.DUPLICATE
 
     async def _take(
-        self, call: IncomingCall, route: Route, held: Claim, request_id: str, *, too_old: bool
+        self,
+        call: IncomingCall,
+        route: Route,
+        held: Claim,
+        request_id: str,
+        lent: Lent | None,
+        *,
+        too_old: bool,
     ) -> Handled:
         await self.calls.watch(held.tenant, held.call_id)
-        await self.calls.append(held.tenant, held.call_id, self._received(call, route, held, request_id))
+        transfer = None
+        if lent is not None and not too_old:
+            transfer = await self.desk.claim(
+                lent, call_key=held.key, call_id=held.call_id, event_at=call.time.timestamp()
+            )
+        lent_out = transfer if isinstance(transfer, CallTransfer) else None
+        received = self._received(call, route, held, request_id, lent_out)
+        await self.calls.append(held.tenant, held.call_id, received)
         if too_old:
             # Begun in time by a delivery that died, but nobody is ringing any more.
             await self._failed(held, Handled.TOO_OLD)
             return Handled.TOO_OLD
+        if isinstance(transfer, Refusal):
+            return await self._reject(call, held, f"call_transfer_{transfer}")
         admission = await admit_call(
             self.store,
             self.calls,
@@ -170,6 +192,9 @@ class Answering:
                 held.tenant, held.call_id, "redirected", EventKind.REDIRECTED, reason=reason, to=to
             )
             return Handled.REDIRECTED
+        return await self._reject(call, held, reason)
+
+    async def _reject(self, call: IncomingCall, held: Claim, reason: str) -> Handled:
         await self.control.reject(call.context, "busy", held.call_id, first_sent=held.first_at)
         await self.calls.note(held.tenant, held.call_id, "rejected", EventKind.REJECTED, reason=reason)
         return Handled.REJECTED
@@ -197,7 +222,19 @@ class Answering:
             at=self.now(),
         )
 
-    def _received(self, call: IncomingCall, route: Route, held: Claim, request_id: str) -> CallEvent:
+    def _received(
+        self,
+        call: IncomingCall,
+        route: Route,
+        held: Claim,
+        request_id: str,
+        transfer: CallTransfer | None,
+    ) -> CallEvent:
+        """What is known before the call; a transfer's variables win over those that the call itself brings."""
+        variables = input_variables(call.voip_headers)
+        variables.pop(TRANSFER_HEADER, None)
+        if transfer is not None:
+            variables |= transfer.input_variables
         data: dict[str, Json] = {
             "callId": held.call_id,
             "tenant": held.tenant,
@@ -208,11 +245,13 @@ class Answering:
             "serverCallId": call.server_call_id,
             "route": route.name,
             "agent": route.agent,
-            "task": route.task,
-            "inputVariables": {**input_variables(call.voip_headers)},
+            "task": (transfer.task_name if transfer else "") or route.task,
+            "inputVariables": {**variables},
             "requestId": request_id,
             "eventTime": call.time.timestamp(),
         }
+        if transfer is not None:
+            data |= {"callTransferId": transfer.id, "externalConversationId": transfer.conversation_id}
         return CallEvent("received", EventKind.RECEIVED, held.first_at, data)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from shared.config.agents import AgentConfig, agent_mistakes
+from shared.config.call_transfers import CallTransferConfig, call_transfer_mistakes
 from shared.config.checks import Mistake, Part
 from shared.config.routes import Route, TenantConfig, route_mistakes, tenant_mistakes
 from shared.config.tools import ToolConfig, tool_mistakes
@@ -19,11 +20,12 @@ class Config(Part, frozen=True, kw_only=True):
     routes: list[Route]
     tools: dict[str, ToolConfig] = {}
     tenants: dict[str, TenantConfig] = {}
+    call_transfers: dict[str, CallTransferConfig] = {}
 
     @property
     def tenant_names(self) -> list[str]:
-        """Every tenant that has a route, sorted."""
-        return sorted({route.tenant for route in self.routes})
+        """Every tenant that may have calls, sorted."""
+        return sorted({route.tenant for route in self.routes} | set(self.call_transfers))
 
     def concurrent_calls(self, tenant: str, default: int) -> int:
         """How many calls `tenant` may have at once."""
@@ -91,4 +93,5 @@ def _mistakes(config: Config) -> Iterator[Mistake]:
     for name, tool in config.tools.items():
         yield from tool_mistakes(f"tools.{name}", name, tool)
     yield from tenant_mistakes(config.tenants)
+    yield from call_transfer_mistakes(config.call_transfers, config.agents, config.tenants)
     yield from route_mistakes(config.routes, config.agents, config.tenants)

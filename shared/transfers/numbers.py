@@ -134,7 +134,7 @@ class NumberPool:
         """
         while True:
             numbers = [number for number in await self.list() if number.country == country]
-            if not any(not number.disabled for number in numbers):
+            if all(number.disabled for number in numbers):
                 raise NotFound(f"no numbers of {country}")
             now = self._now()
             own = [
@@ -143,23 +143,21 @@ class NumberPool:
                 if not number.free_at and (number.tenant, number.transfer_id) == (tenant, transfer_id)
             ]
             free = own or [number for number in numbers if number.state(now, self._quarantine_s) == "free"]
-            while free:
-                chosen = self._choice(free)
-                taken = replace(
-                    chosen,
-                    tenant=tenant,
-                    transfer_id=transfer_id,
-                    assigned_at=now,
-                    expires_at=now + lifetime_s,
-                    free_at=0.0,
-                )
-                try:
-                    etag = await self._store.replace(TABLE, _to_entity(taken))
-                    return replace(taken, etag=etag)
-                except EntityChanged:
-                    free.remove(chosen)
-            if not await self._worth_another_look(country):
+            if not free:
                 raise PoolExhausted(f"no number of {country} is free")
+            taken = replace(
+                self._choice(free),
+                tenant=tenant,
+                transfer_id=transfer_id,
+                assigned_at=now,
+                expires_at=now + lifetime_s,
+                free_at=0.0,
+            )
+            try:
+                etag = await self._store.replace(TABLE, _to_entity(taken))
+                return replace(taken, etag=etag)
+            except EntityChanged:
+                continue  # somebody has it: look again, because by now others have gone too
 
     async def release(self, number: str, tenant: str, transfer_id: str) -> None:
         """The transfer needs the number no more (it was called): rest, then free. Not its number any more: nothing."""
@@ -171,14 +169,6 @@ class NumberPool:
             await self._store.replace(TABLE, _to_entity(freed))
         except EntityChanged:
             return await self.release(number, tenant, transfer_id)
-
-    async def _worth_another_look(self, country: str) -> bool:
-        """Whether a number has become free while others were taken from under our hands."""
-        now = self._now()
-        return any(
-            number.country == country and number.state(now, self._quarantine_s) == "free"
-            for number in await self.list()
-        )
 
     async def _change(self, number: str, change: Callable[[PoolNumber], PoolNumber]) -> PoolNumber:
         while True:

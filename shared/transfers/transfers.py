@@ -128,8 +128,7 @@ class Transfers:
             await self._store.replace(TABLE, _to_entity(ready, etag))
         except EntityChanged:
             # The same request, sent twice at once: the other one was faster, and its number counts.
-            if number:
-                await self._give_back_spare(new, number)
+            await self._give_back_spare(new, number)
             return await self.get(new.tenant, new.id)
         return ready
 
@@ -175,19 +174,6 @@ class Transfers:
             if taken.number:
                 await self._pool.release(taken.number, tenant, transfer_id)
             return taken
-
-    async def claim_number(
-        self, number: str, *, call_key: str, call_id: str, event_at: float
-    ) -> CallTransfer | Refusal | None:
-        """Give the transfer that waits at `number` to a call; None when the number does not belong to the pool."""
-        row = await self._pool.get(number)
-        if row is None:
-            return None
-        if not row.transfer_id:
-            return Refusal.UNKNOWN
-        return await self.claim(
-            row.tenant, row.transfer_id, call_key=call_key, call_id=call_id, event_at=event_at
-        )
 
     async def _settled(self, known: CallTransfer, etag: str) -> CallTransfer:
         """With what time or the call has made of it since; whoever comes first writes it down."""

@@ -32,6 +32,9 @@ routes:
 tenants:
   default: {max_concurrent_calls: 3}
   globex: {}
+call_transfers:
+  default: {agent: reception, acs_user: "8:acs:r_agent"}
+  globex: {agent: reception, lifetime_s: 30}
 """
 
 

@@ -60,7 +60,32 @@ def test_routes(tenant, callee, route):
     assert (found.name if found else None) == route
 
 
+LENT = (
+    GOOD
+    + """call_transfers:
+  default: {agent: reception, acs_user: "8:acs:r_a"}
+  acme: {agent: model}
+"""
+)
+
 MISTAKES = [
+    (LENT.replace("acme: {agent: model}", "zzz: {agent: model}"), "call_transfers.zzz", "name under tenants"),
+    (
+        LENT.replace("acme: {agent: model}", "acme: {agent: nobody}"),
+        "call_transfers.acme.agent",
+        "one of model",
+    ),
+    (
+        LENT.replace("agent: model}\n", "agent: model, lifetime_s: 9}\n"),
+        "call_transfers.acme.lifetime_s",
+        "from 10",
+    ),
+    (LENT.replace("8:acs:r_a", "+18005550100"), "call_transfers.default.acs_user", "8:acs:"),
+    (
+        LENT.replace("acme: {agent: model", 'acme: {agent: model, acs_user: "8:acs:r_a"'),
+        "call_transfers.acme.acs_user",
+        "no other tenant",
+    ),
     ("", "top level", "expected `object`, got `null`"),
     ("agents: [", "patchcord.yaml", "YAML"),
     ("agents: {}\nroutes: []", "routes", "at least one route"),
@@ -99,6 +124,12 @@ def test_every_mistake_is_named(text, place, expected):
         parse_config(text.encode())
     assert place in caught.value.setting
     assert expected.lower() in str(caught.value).lower()
+
+
+def test_tenants_of_call_transfers_may_have_calls_too():
+    config = parse_config(LENT.replace("tenant: acme,", "").replace(", tenant: acme", "").encode())
+    assert config.tenant_names == ["acme", "default"]
+    assert config.call_transfers["default"].acs_user == "8:acs:r_a"
 
 
 def test_further_mistakes_are_named_too():

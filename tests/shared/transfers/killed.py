@@ -15,6 +15,7 @@ from shared.store.sqlite import SqliteStore
 from shared.transfers.numbers import NumberPool
 from shared.transfers.record import TransferKind
 from shared.transfers.transfers import NewTransfer, Transfers
+from tests.shared.transfers.dialling import dialled
 
 START = 1_000_000.0
 NUMBER = "+18005550100"
@@ -58,7 +59,8 @@ async def create(store, now):
 
 
 async def claim(store, now):
-    return await transfers(store, now).claim_number(NUMBER, call_key="k1", call_id="c1", event_at=now())
+    pool = NumberPool(store, now)
+    return await dialled(pool, transfers(store, now), NUMBER, call_key="k1", call_id="c1", event_at=now())
 
 
 async def complete(store, now):

@@ -12,6 +12,7 @@ from shared.errors import Conflict, NotFound
 from shared.transfers.numbers import NumberPool, PoolExhausted
 from shared.transfers.record import GRACE_S, CallTransfer, Status
 from shared.transfers.transfers import NewTransfer, TransferKind, Transfers
+from tests.shared.transfers.dialling import dialled
 
 NUMBERS = [f"+1800555010{digit}" for digit in range(4)]
 TENANTS = ("acme", "globex")
@@ -131,11 +132,15 @@ class TransferMachine(RuleBasedStateMachine):
 
     def deliver(self, call) -> None:
         found = self.run(
-            self.transfers.claim_number(
-                call["number"], call_key=call["key"], call_id=call["id"], event_at=call["at"]
+            dialled(
+                self.pool,
+                self.transfers,
+                call["number"],
+                call_key=call["key"],
+                call_id=call["id"],
+                event_at=call["at"],
             )
         )
-        assert found is not None
         if not isinstance(found, CallTransfer):
             return
         key = (found.tenant, found.id)

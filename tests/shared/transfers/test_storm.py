@@ -7,9 +7,11 @@ import pytest
 
 from shared.calls.repository import Calls
 from shared.store import open_store
+from shared.store.sqlite import SqliteStore
 from shared.transfers.numbers import NumberPool, PoolExhausted
 from shared.transfers.record import TransferKind
 from shared.transfers.transfers import NewTransfer, Transfers
+from tests.shared.transfers.dialling import dialled
 
 
 @pytest.fixture(params=["sqlite", "tables"])
@@ -23,11 +25,12 @@ async def opened(request, tmp_path):
     await store.close()
 
 
-async def test_two_hundred_creates_on_fifty_numbers(opened):
+async def test_four_creates_for_each_number(opened):
     now = [2_000_000.0]
     pool = NumberPool(opened, lambda: now[0])
     transfers = Transfers(opened, pool, Calls(opened, lambda: now[0]), lambda: now[0])
-    numbers = [f"+1800555{n:04d}" for n in range(50)]
+    size = 50 if isinstance(opened, SqliteStore) else 10  # Azurite takes a second for twenty creates
+    numbers = [f"+1800555{n:04d}" for n in range(size)]
     await asyncio.gather(*(pool.add(number, "US") for number in numbers))
 
     async def create(n):
@@ -36,12 +39,14 @@ async def test_two_hundred_creates_on_fifty_numbers(opened):
         except PoolExhausted:
             return None
 
-    made = [done for done in await asyncio.gather(*(create(n) for n in range(200))) if done is not None]
+    made = [done for done in await asyncio.gather(*(create(n) for n in range(4 * size))) if done is not None]
     assert Counter(done.number for done in made) == Counter(numbers)
     # Each number goes to the first of four callers, and to no other.
     claims = await asyncio.gather(
         *(
-            transfers.claim_number(number, call_key=f"{number}{n}", call_id=f"c{number}{n}", event_at=now[0])
+            dialled(
+                pool, transfers, number, call_key=f"{number}{n}", call_id=f"c{number}{n}", event_at=now[0]
+            )
             for number in numbers[:10]
             for n in range(4)
         )
