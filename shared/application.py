@@ -24,6 +24,7 @@ from shared.calls.recovery import Recovery
 from shared.calls.repository import Calls
 from shared.calls.sweeping import Sweeper
 from shared.config.document import Config, load_config
+from shared.conversations.conversations import Conversations
 from shared.errors import InvalidInput, NotFound, PatchcordError
 from shared.http import Reply, Request, answer, degraded, json_reply
 from shared.security.acs_signature import AcsSignature
@@ -106,7 +107,9 @@ class Application:
             for tenant, entry in config.call_transfers.items()
         }
         desk = TransferDesk(config.call_transfers, pool, transfers)
-        answering = Answering(settings, config, store, calls, control, TokenMinter(keys, now), desk, now)
+        conversations = Conversations(store, calls, now)
+        minter = TokenMinter(keys, now)
+        answering = Answering(settings, config, store, calls, control, minter, desk, conversations, now)
         recovery = Recovery(store, calls, control, now)
         signature = AcsSignature(settings.acs_jwt, session.fetch, now)
         return cls(

@@ -6,7 +6,7 @@ event goes on: with the same call id, and with the same Repeatability-Request-ID
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.calls.admission import admit_call
@@ -18,6 +18,7 @@ from shared.calls.record import CallState
 from shared.calls.repository import Calls
 from shared.config.document import Config
 from shared.config.routes import Route, route_for
+from shared.conversations.conversations import ConversationBusy, Conversations
 from shared.errors import CallGone, InvalidInput, PatchcordError
 from shared.security.tokens import Audience, TokenMinter
 from shared.settings import FunctionAppSettings
@@ -31,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 VARIABLES, VARIABLE_NAME, VARIABLE_TEXT = 20, 64, 1024
 """At most so many input variables, of so many characters each (requirement 52)."""
+
+CONVERSATION_HEADER = "externalConversationId"
+"""The voip header by which an ACS call goes on with a conversation."""
 
 CLOCK_AHEAD_S = 60.0
 """How far ahead of ours the sender's clock may be (s) before an event's own time counts as wrong."""
@@ -66,6 +70,7 @@ class Answering:
         control: ACS.
         minter: for the call's two tokens.
         desk: call transfers.
+        conversations: what joins calls.
         now: the clock, Unix seconds.
     """
 
@@ -76,6 +81,7 @@ class Answering:
     control: CallControl
     minter: TokenMinter
     desk: TransferDesk
+    conversations: Conversations
     now: Callable[[], float]
 
     async def incoming(self, event: GridEvent, *, tenant: str | None, request_id: str) -> Handled:
@@ -133,8 +139,14 @@ class Answering:
                 lent, call_key=held.key, call_id=held.call_id, event_at=call.time.timestamp()
             )
         lent_out = transfer if isinstance(transfer, CallTransfer) else None
-        received = self._received(call, route, held, request_id, lent_out)
-        await self.calls.append(held.tenant, held.call_id, received)
+        begun = _begun(call, lent_out)
+        try:
+            if begun.conversation_id and not too_old and not isinstance(transfer, Refusal):
+                begun = await self._joined(held, begun)
+        except ConversationBusy:
+            await self._begin(call, route, held, request_id, begun)
+            return await self._reject(call, held, "conversation_busy")
+        await self._begin(call, route, held, request_id, begun)
         if too_old:
             # Begun in time by a delivery that died, but nobody is ringing any more.
             await self._failed(held, Handled.TOO_OLD)
@@ -222,19 +234,22 @@ class Answering:
             at=self.now(),
         )
 
+    async def _joined(self, held: Claim, begun: "_Begun") -> "_Begun":
+        found = await self.conversations.join(
+            held.tenant, begun.conversation_id, held.call_id, begun.variables
+        )
+        previous = tuple(call_id for call_id in found.calls if call_id != held.call_id)
+        return replace(begun, variables=found.variables, previous_calls=previous)
+
+    async def _begin(
+        self, call: IncomingCall, route: Route, held: Claim, request_id: str, begun: "_Begun"
+    ) -> None:
+        received = self._received(call, route, held, request_id, begun)
+        await self.calls.append(held.tenant, held.call_id, received)
+
     def _received(
-        self,
-        call: IncomingCall,
-        route: Route,
-        held: Claim,
-        request_id: str,
-        transfer: CallTransfer | None,
+        self, call: IncomingCall, route: Route, held: Claim, request_id: str, begun: "_Begun"
     ) -> CallEvent:
-        """What is known before the call; a transfer's variables win over those that the call itself brings."""
-        variables = input_variables(call.voip_headers)
-        variables.pop(TRANSFER_HEADER, None)
-        if transfer is not None:
-            variables |= transfer.input_variables
         data: dict[str, Json] = {
             "callId": held.call_id,
             "tenant": held.tenant,
@@ -245,14 +260,40 @@ class Answering:
             "serverCallId": call.server_call_id,
             "route": route.name,
             "agent": route.agent,
-            "task": (transfer.task_name if transfer else "") or route.task,
-            "inputVariables": {**variables},
+            "task": begun.task or route.task,
+            "inputVariables": {**begun.variables},
             "requestId": request_id,
             "eventTime": call.time.timestamp(),
         }
-        if transfer is not None:
-            data |= {"callTransferId": transfer.id, "externalConversationId": transfer.conversation_id}
+        if begun.transfer_id:
+            data["callTransferId"] = begun.transfer_id
+        if begun.conversation_id:
+            data["externalConversationId"] = begun.conversation_id
+            data["previousCalls"] = [*begun.previous_calls]
         return CallEvent("received", EventKind.RECEIVED, held.first_at, data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What the agent is to know when the call begins, from wherever it comes."""
+
+    task: str
+    variables: Mapping[str, str]
+    transfer_id: str = ""
+    conversation_id: str = ""
+    previous_calls: tuple[str, ...] = ()
+
+
+def _begun(call: IncomingCall, transfer: CallTransfer | None) -> _Begun:
+    """A transfer's variables win over those that the call itself brings."""
+    variables = input_variables(call.voip_headers)
+    variables.pop(TRANSFER_HEADER, None)
+    conversation_id = variables.pop(CONVERSATION_HEADER, "")
+    if transfer is None:
+        return _Begun("", variables, conversation_id=conversation_id)
+    return _Begun(
+        transfer.task_name, variables | transfer.input_variables, transfer.id, transfer.conversation_id
+    )
 
 
 def _parse(event: GridEvent) -> IncomingCall:

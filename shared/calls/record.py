@@ -46,6 +46,11 @@ def _text(event: CallEvent | None, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _texts(event: CallEvent | None, key: str) -> list[str]:
+    values = event.data.get(key) if event else None
+    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+
+
 def _number(event: CallEvent | None, key: str) -> float | None:
     value = event.data.get(key) if event else None
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -84,6 +89,9 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
         input_variables={key: str(value) for key, value in variables.items()}
         if isinstance(variables, dict)
         else {},
+        transfer_id=_text(received, "callTransferId"),
+        conversation_id=_text(received, "externalConversationId"),
+        previous_calls=_texts(received, "previousCalls"),
         request_id=_text(received, "requestId"),
         correlation_id=_text(received, "correlationId"),
         server_call_id=_text(received, "serverCallId"),
@@ -226,8 +234,7 @@ def _participants(known: _Events) -> list[str]:
     if not rosters:
         return []
     newest = max(rosters, key=lambda event: (_number(event, "sequenceNumber") or 0, *_order(event)))
-    names = newest.data.get("participants")
-    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    return _texts(newest, "participants")
 
 
 def _transcript(known: _Events) -> list[dict[str, object]]:

@@ -156,6 +156,7 @@ def _short(record: CallRecord) -> CallRecord:
     return replace(
         record,
         input_variables={},
+        previous_calls=(),
         outcome=None,
         participants=(),
         transcript=(),

@@ -53,6 +53,9 @@ class CallRecord:
     """A call, as far as is known. Times in Unix seconds, None as long as it has not happened.
 
     Attributes:
+        transfer_id: the client's id of the call transfer that brought the call, or "".
+        conversation_id: the client's id of the conversation that the call belongs to, or "".
+        previous_calls: our ids of that conversation's earlier calls, oldest first.
         disconnected_at: when we heard that ACS has ended the call.
         released: ACS has nothing of this call any more; until then it counts against limits and is watched.
         settled: an outcome, a transfer or a hang-up is recorded, so lost media is no accident.
@@ -71,6 +74,9 @@ class CallRecord:
     agent: str = ""
     task: str = ""
     input_variables: Mapping[str, str] = field(default_factory=dict)
+    transfer_id: str = ""
+    conversation_id: str = ""
+    previous_calls: Sequence[str] = ()
     request_id: str = ""
     correlation_id: str = ""
     server_call_id: str = ""
@@ -109,6 +115,9 @@ class CallRecord:
             **self.to_summary(),
             "task": self.task,
             "inputVariables": dict(self.input_variables),
+            "callTransferId": self.transfer_id or None,
+            "externalConversationId": self.conversation_id or None,
+            "previousCalls": list(self.previous_calls),
             "serverCallId": self.server_call_id,
             "callConnectionId": self.call_connection_id,
             "requestId": self.request_id,

@@ -388,3 +388,28 @@ async def test_the_same_request_twice_at_once(world, client):
     first, second = await asyncio.gather(client.post(), client.post())
     assert first == second
     assert first[0] == 200
+
+
+async def test_the_second_call_of_a_conversation_goes_on_where_the_first_ended(world, client):
+    _, made = await client.post()
+    first = await client.dial(made["phoneNumber"]["transferNumber"])
+    assert (first.transfer_id, first.conversation_id, first.previous_calls) == ("t1", "conv-1", [])
+    _, made = await client.post(id="t2", inputContext={"inputVariables": {"mood": "better"}})
+    busy = await client.dial(made["phoneNumber"]["transferNumber"], correlation="corr-2")
+    assert (busy.state, busy.ended.reason) == ("rejected", "conversation_busy")
+    await end(world, first, EventKind.DISCONNECTED, code=0, subCode=0)
+    world.clock.at += QUARANTINE_S + 1
+    await world.host()
+    _, made = await client.post(id="t3", inputContext=None)
+    again = await client.dial(made["phoneNumber"]["transferNumber"], correlation="corr-3")
+    assert (again.state, again.previous_calls) == ("answered", [first.call_id])
+    assert again.input_variables == {"accountNumber": "00123"}
+
+
+async def test_an_acs_call_may_name_its_conversation(world, client):
+    for n in (1, 2):
+        voip = {"externalConversationId": "conv-9", f"from{n}": "x"}
+        record = await client.dial("+18005550000", f"corr-{n}", customContext={"voipHeaders": voip})
+        assert record.conversation_id == "conv-9"
+        await end(world, record, EventKind.DISCONNECTED, code=0, subCode=0)
+    assert record.input_variables == {"from1": "x", "from2": "x"}
