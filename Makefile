@@ -1,8 +1,9 @@
 # make demo   one spoken call from end to end, on this machine; leaves out/demo/call.{wav,json,png}
+#             make demo AGENT=emulated-openai (or emulated-voicelive): a realtime model answers, and hands over to a person
 # make up     everything running, for `patchcord call SCRIPT` from another terminal; Ctrl-C stops it
 # make test   all tests, with the branch coverage of shared/
 # make check  ruff, formatting, mypy
-# make bench  calls per core of the media host as a share of a bare relay; writes out/bench/*.json
+# make bench  calls per core beside a bare relay, the adapter beside the vendors' SDKs, barge-in; writes out/bench/*.json
 # make clean  removes what the commands above made
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -11,8 +12,8 @@ PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 AZURITE := .node/node_modules/azurite/package.json
 AZURITE_VERSION := 3.35.0
-JAVASCRIPT := tests/emulator/javascript/package.json
-CALL_AUTOMATION := .node/node_modules/@azure/communication-call-automation/package.json
+JAVASCRIPT := tests/emulator/javascript/package.json docs/examples/package.json
+JAVASCRIPT_INSTALLED := .node/javascript
 
 .PHONY: demo up test check bench clean install
 .DEFAULT_GOAL := demo
@@ -29,21 +30,22 @@ $(AZURITE):
 	    npm install --prefix .node --no-audit --no-fund --loglevel=error --silent azurite@$(AZURITE_VERSION); \
 	else echo "npm is not installed: the Azure Tables tests will be skipped (install Node 20 or newer to run them)"; fi
 
-$(CALL_AUTOMATION): $(JAVASCRIPT) | $(AZURITE)
-	@if command -v npm >/dev/null; then echo "setting up Microsoft's JavaScript SDK in .node (once; about 10 s)"; \
-	    npm install --prefix .node --no-audit --no-fund --loglevel=error --silent \
-	        "$$(node -p 'Object.entries(require("./$(JAVASCRIPT)").dependencies)[0].join("@")')"; touch $@; \
-	else echo "npm is not installed: the test with Microsoft's JavaScript SDK will be skipped"; fi
+$(JAVASCRIPT_INSTALLED): $(JAVASCRIPT) | $(AZURITE)
+	@if command -v npm >/dev/null; then echo "setting up what the JavaScript tests need in .node (once; about 10 s)"; \
+	    npm install --prefix .node --no-audit --no-fund --loglevel=error --silent $$(node -p \
+	        '"$(JAVASCRIPT)".split(" ").flatMap((file) => Object.entries(require("./" + file).dependencies)).map((one) => one.join("@")).join(" ")'); \
+	    touch $@; \
+	else echo "npm is not installed: the JavaScript tests will be skipped"; fi
 
 install: $(INSTALLED)
 
 demo: $(INSTALLED)
-	@$(VENV)/bin/patchcord demo
+	@$(VENV)/bin/patchcord demo $(if $(AGENT),--agent $(AGENT))
 
 up: $(INSTALLED)
-	@$(VENV)/bin/patchcord up
+	@$(VENV)/bin/patchcord up $(if $(AGENT),--agent $(AGENT))
 
-test: $(INSTALLED) $(AZURITE) $(CALL_AUTOMATION)
+test: $(INSTALLED) $(AZURITE) $(JAVASCRIPT_INSTALLED)
 	@bash tools/run-tests $(PY)
 
 check: $(INSTALLED)
@@ -53,6 +55,8 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@$(PY) -m bench
+	@$(PY) -m bench.adapter
+	@$(PY) -m bench.barge_in
 
 clean:
 	@rm -rf $(VENV) .node out .patchcord .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* *.egg-info

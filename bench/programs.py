@@ -1,4 +1,4 @@
-"""The other two programs of a run, as children on stdin and stdout: the load generator and the bare relay."""
+"""The other programs of a run, as children on stdin and stdout: the load generator, the bare relay, a model."""
 
 import asyncio
 import json
@@ -33,12 +33,16 @@ class Program:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
+    def ask(self, line: str) -> dict[str, Any]:
+        """Say a line, and wait for the answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        return self._read()
+
     async def run(self, order: Order) -> dict[str, Any]:
         """Give the load generator an order, and wait for its result."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(order.text() + "\n")
-        self._process.stdin.flush()
-        return await asyncio.to_thread(self._read)
+        return await asyncio.to_thread(self.ask, order.text())
 
     def close(self) -> None:
         """End it."""

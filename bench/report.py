@@ -147,9 +147,13 @@ def embedded_line(name: str, result: Result, idle_kib: int) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns side by side, under their heads."""
+    return aligned([HEAD, *rows])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
     """Columns side by side."""
-    lines = [HEAD, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines

@@ -29,13 +29,16 @@ SPEECH = "Hello. I would like to know about my order, please. Can you tell me wh
 
 _CONFIG = """
 agents:
-  plain: {{kind: realtime, url: "ws://127.0.0.1:{port}/v1/realtime", model: bench}}
-  recording: {{kind: realtime, url: "ws://127.0.0.1:{port}/v1/realtime", model: bench, recording: true}}
+  plain: &realtime
+    {{kind: realtime, service: openai, endpoint: "ws://127.0.0.1:{port}", auth: none, model: bench, connections_per_minute: 10000}}
+  recording: {{<<: *realtime, recording: true}}
 {embedded}
+tools:
+  lookup_order: {{kind: python, entry_point: "media_host.tools.samples:lookup_order", description: "An order's status."}}
 routes:
   - {{name: all, to: ["*"], agent: plain}}
 """
-_EMBEDDED = '  embedded: {{kind: embedded, dialogue: "{dialogue}"}}'
+_EMBEDDED = '  embedded: {{kind: embedded, dialogue: "{dialogue}", tools: [lookup_order]}}'
 
 
 @dataclass(frozen=True, slots=True)

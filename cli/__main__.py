@@ -12,6 +12,7 @@ from shared.errors import PatchcordError
 from shared.telemetry import configure_logging
 
 RUN_FILE = Path(".patchcord/run.json")
+AGENTS = ("emulated-openai", "emulated-voicelive")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=textwrap.dedent("""\
             examples:
               patchcord demo                          one call from end to end; look into out/demo
+              patchcord demo --agent emulated-openai  the same with an emulated realtime model, and a person
               patchcord up                            everything running until Ctrl-C
               patchcord call emulator/scripts/human.yaml    a scripted caller on what `up` runs
               patchcord emulate --subscribe URL       the ACS emulator alone, for an app of yours in any language
@@ -40,12 +42,23 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--out", type=Path, default=Path("out/demo"), metavar="FOLDER", help="default: %(default)s"
     )
-    demo.add_argument("--script", type=Path, metavar="FILE", help="default: emulator/scripts/demo.yaml")
+    demo.add_argument(
+        "--script",
+        type=Path,
+        metavar="FILE",
+        help="default: the one for the agent, emulator/scripts/demo.yaml",
+    )
+
+    demo.add_argument(
+        "--agent", choices=AGENTS, default="", help="who answers, instead of the scripted agent"
+    )
 
     up = commands.add_parser("up", help="run everything, print the addresses; Ctrl-C stops it")
     up.add_argument("--functions-port", type=int, default=7071, metavar="PORT", help="default: %(default)s")
     up.add_argument("--media-port", type=int, default=8080, metavar="PORT", help="default: %(default)s")
     up.add_argument("--acs-port", type=int, default=8600, metavar="PORT", help="default: %(default)s")
+
+    up.add_argument("--agent", choices=AGENTS, default="", help="who answers, instead of the scripted agent")
 
     call = commands.add_parser("call", help="make a scripted call on what `patchcord up` runs")
     call.add_argument(
@@ -87,13 +100,14 @@ async def run(arguments: argparse.Namespace) -> int:
     """Run the chosen command; commands are imported only when chosen."""
     match arguments.command:
         case "demo":
-            from cli.demo import SCRIPTS, demo
+            from cli.demo import demo
 
-            return await demo(arguments.out, arguments.script or SCRIPTS / "demo.yaml")
+            return await demo(arguments.out, arguments.script, agent=arguments.agent)
         case "up":
             from cli.up import up
 
-            return await up(arguments.functions_port, arguments.media_port, arguments.acs_port, RUN_FILE)
+            ports = (arguments.functions_port, arguments.media_port, arguments.acs_port)
+            return await up(*ports, RUN_FILE, agent=arguments.agent)
         case "call":
             from cli.demo import call_running
 

@@ -19,26 +19,33 @@ SCRIPTS = ROOT / "emulator" / "scripts"
 type Json = Mapping[str, Any]
 
 
-async def demo(folder: Path, script: Path = SCRIPTS / "demo.yaml", out: TextIO = sys.stdout) -> int:
+async def demo(folder: Path, script: Path | None = None, out: TextIO = sys.stdout, agent: str = "") -> int:
     """Start everything, make the call that `script` describes, and write call.wav, call.json and call.png.
+
+    Args:
+        folder: for everything that is written.
+        script: the caller's; None takes the one for the agent.
+        out: gets the story.
+        agent: see `StackOptions`.
 
     Returns:
         The exit code: 0 when the call went as scripted and its record is complete.
     """
+    script = script or SCRIPTS / ("order_and_human.yaml" if agent else "demo.yaml")
     caller = load_script(script)
     out.write("Starting ACS, Event Grid and a phone (emulated), the function app and the media host …\n")
     out.flush()
     shutil.rmtree(folder, ignore_errors=True)
-    async with Stack(StackOptions(folder / "stack")) as stack:
+    async with Stack(StackOptions(folder / "stack", agent=agent)) as stack:
         out.write(f"Ready. The script is {script.name}; times are seconds since the caller dialled.\n\n")
         out.flush()
         client = stack.client()
         try:
             call = await stack.emulator.dial(caller)
-            storyteller = Storyteller(out, lambda: client.follow(call.correlation_id))
+            storyteller = Storyteller(out, lambda: client.follow(call.correlation_id), steps=bool(agent))
             await storyteller.follow(call.story())
             record = await client.settled(call.correlation_id, 15)
-            storyteller.tell_transcript(record)
+            storyteller.tell_record(record)
         finally:
             await client.close()
         summary = call.summary()
@@ -114,10 +121,11 @@ async def call_running(run_file: Path, script: Path, folder: Path, out: TextIO =
     phone = RemotePhone(run["emulator"], run["control_key"])
     try:
         call = await phone.dial(script)
-        storyteller = Storyteller(out, lambda: client.follow(call.correlation_id))
+        steps = bool(run.get("agent"))
+        storyteller = Storyteller(out, lambda: client.follow(call.correlation_id), steps=steps)
         await storyteller.follow(phone.story(call))
         record = await client.settled(call.correlation_id, 15)
-        storyteller.tell_transcript(record)
+        storyteller.tell_record(record)
         summary = await phone.summary(call)
     finally:
         await phone.close()

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Self
 
 import aiohttp
+import yaml
 
+from cli.emulated_agent import KEY_VARIABLE, PERSON, derived_config
 from cli.gateway_client import GatewayClient
 from cli.processes import ROOT, Child, free_port
 from emulator.event_grid.subscriptions import Subscription
@@ -41,6 +43,7 @@ class StackOptions:
         retry_scale: factor on Event Grid's retry times (10 s, 30 s, …); 1 is real time.
         store: `PATCHCORD_STORE` of both processes; SQLite in `folder` when empty.
         config: `patchcord.yaml` to use.
+        agent: an emulated realtime model in place of the route's agent (a name of `emulated_agent.SERVICES`); "" for none.
         env: variables for both child processes, over those that the stack sets.
     """
 
@@ -51,6 +54,7 @@ class StackOptions:
     retry_scale: float = 1.0
     store: str = ""
     config: Path = ROOT / "patchcord.yaml"
+    agent: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -80,6 +84,10 @@ class Stack:
             )
         )
         self.credentials: Mapping[str, str] = {}
+        self.config = options.config
+        self.model: Child | None = None
+        self._model_port = free_port() if options.agent else 0
+        self._model_key = {KEY_VARIABLE: secrets.token_urlsafe(24)} if options.agent else {}
         self.functions: Child | None = None
         self.media_hosts: list[Child] = []
 
@@ -103,7 +111,7 @@ class Stack:
         signing, verification = self._keys
         return {
             "PATCHCORD_ENVIRONMENT": "local",
-            "PATCHCORD_CONFIG": str(self.options.config),
+            "PATCHCORD_CONFIG": str(self.config),
             "PATCHCORD_STORE": self.store_address,
             "PATCHCORD_SIGNING_KEYS": signing,
             "PATCHCORD_VERIFICATION_KEYS": verification,
@@ -124,6 +132,8 @@ class Stack:
         await ensure_keys(signing, verification, time.time())
         await self._issue_credentials()
         await self.emulator.start()
+        if self.options.agent:
+            await self._set_up_model()
         await self.add_media_host()
         await self.start_functions()
         await self.emulator.subscribe(
@@ -135,6 +145,21 @@ class Stack:
                 ttl_s=60,
             )
         )
+
+    async def _set_up_model(self) -> None:
+        """Let the configuration name the emulated model, put a telephone where it transfers callers to, and start it."""
+        endpoint = f"ws://127.0.0.1:{self._model_port}"
+        self.config = self.folder / "patchcord.yaml"
+        self.config.write_text(derived_config(self.options.config, self.options.agent, endpoint))
+        await self.emulator.add_phone(yaml.safe_load(PERSON.read_text()))
+        await self.start_model()
+
+    async def start_model(self) -> None:
+        """Start the emulated model (again); returns when it takes connections."""
+        port = str(self._model_port)
+        log = self.logs / "model.log"
+        self.model = Child("emulated model", "emulator.realtime", ["--port", port], self._model_key, log)
+        await self.model.start(lambda: answers(f"http://127.0.0.1:{port}/healthz"), 30)
 
     async def _issue_credentials(self) -> None:
         store = open_store(self.store_address)
@@ -170,6 +195,7 @@ class Stack:
                 "MEDIA_LISTEN_HOST": "127.0.0.1",
                 "MEDIA_LISTEN_PORT": str(self.media_port),
                 "MEDIA_RECORDINGS": str(self.recordings),
+                **self._model_key,
                 **env,
             },
             self.logs / f"{name}.log",
@@ -211,6 +237,7 @@ class Stack:
             "functions": self.functions_base,
             "credentials": dict(self.credentials),
             "recordings": str(self.recordings),
+            "agent": self.options.agent,
         }
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(data, file)
@@ -221,6 +248,8 @@ class Stack:
             await host.stop()
         if self.functions is not None:
             await self.functions.stop()
+        if self.model is not None:
+            await self.model.stop()
         await self.emulator.close()
 
 

@@ -81,17 +81,25 @@ def tell(event: Json, *, more: bool = False) -> str | None:
     return line(float(event["t"]) / 1000, what, text(event))
 
 
+STEPS: Mapping[str, str] = {"tool": "agent uses", "transfer": "agent calls", "handover": "handover"}
+"""Entries of a record's timeline that are told as steps."""
+
+
 class Storyteller:
     """Merges the phone's story with the transcript that the record gains, and writes both to `out`.
 
     Args:
         out: where lines go.
         record: returns the call's record as JSON, or None while there is none.
+        steps: tell what an agent does beside talking, too: tools and handovers.
     """
 
-    def __init__(self, out: TextIO, record: Callable[[], AsyncIterator[Json]]) -> None:
+    def __init__(
+        self, out: TextIO, record: Callable[[], AsyncIterator[Json]], *, steps: bool = False
+    ) -> None:
         self._out = out
         self._record = record
+        self._steps = steps
         self._started = asyncio.get_running_loop().time()
         self._told: set[tuple[str, str]] = set()
 
@@ -113,11 +121,17 @@ class Storyteller:
 
     async def _follow_transcript(self) -> None:
         async for record in self._record():
-            self.tell_transcript(record)
+            self.tell_record(record)
 
-    def tell_transcript(self, record: Json) -> None:
-        """Write the turns that were not written yet."""
+    def tell_record(self, record: Json) -> None:
+        """Write the turns and the steps that were not written yet."""
         seconds = asyncio.get_running_loop().time() - self._started
+        for entry in record.get("timeline", []) if self._steps else []:
+            what = str(entry.get("reason", ""))
+            key = (entry["at"], entry["kind"] + what)
+            if entry["kind"] in STEPS and key not in self._told:
+                self._told.add(key)
+                self._say(line(seconds, STEPS[entry["kind"]], what))
         for turn in record.get("transcript", []):
             key = (turn["at"], turn["who"])
             if key in self._told:

@@ -9,11 +9,20 @@ from cli.stack import Stack, StackOptions
 
 
 async def up(
-    functions_port: int, media_port: int, acs_port: int, run_file: Path, out: TextIO = sys.stdout
+    functions_port: int,
+    media_port: int,
+    acs_port: int,
+    run_file: Path,
+    out: TextIO = sys.stdout,
+    agent: str = "",
 ) -> int:
-    """Run the stack in the foreground; returns 0 after Ctrl-C when everything has stopped."""
+    """Run the stack in the foreground; returns 0 after Ctrl-C when everything has stopped. `agent`: see `StackOptions`."""
     options = StackOptions(
-        run_file.parent / "up", functions_port=functions_port, media_port=media_port, acs_port=acs_port
+        run_file.parent / "up",
+        functions_port=functions_port,
+        media_port=media_port,
+        acs_port=acs_port,
+        agent=agent,
     )
     out.write("Starting …\n")
     out.flush()
@@ -23,6 +32,7 @@ async def up(
         command = (
             started if started.name == "patchcord" else "patchcord"
         )  # as it was called, so that it can be pasted
+        script = "order_and_human.yaml" if agent else "demo.yaml"
         out.write(
             f"""
   ACS, Event Grid, phone   {stack.emulator.endpoint}   (emulated)
@@ -30,8 +40,8 @@ async def up(
   media host               {stack.media_base}
   logs                     {stack.logs}/
   recordings               {stack.recordings}/
-
-Call it from another terminal:   {command} call emulator/scripts/demo.yaml
+{f"  agent                    {agent}, as in {stack.config}\n" if agent else ""}
+Call it from another terminal:   {command} call emulator/scripts/{script}
 Read the records:                GET {stack.functions_base}/api/calls, credentials in {run_file} (readable by you only)
 Ctrl-C stops everything.
 """
@@ -55,6 +65,9 @@ async def _until_a_child_ends(stack: Stack, out: TextIO) -> None:
         if stack.functions is not None and not stack.functions.running:
             out.write(f"The function app has ended (see {stack.functions.log}); starting it again.\n")
             await stack.start_functions()
+        if stack.model is not None and not stack.model.running:
+            out.write(f"The emulated model has ended (see {stack.model.log}); starting it again.\n")
+            await stack.start_model()
         for host in [host for host in stack.media_hosts if not host.running]:
             out.write(f"{host.name} has ended (see {host.log}); starting another.\n")
             stack.media_hosts.remove(host)

@@ -24,6 +24,7 @@ MAX_HEAD = 16_384
 """Bytes of an HTTP request or response head: a token is under 1 kB, ACS's own JWT about 1.5 kB."""
 
 type OnText = Callable[[bytes], None]
+type OnBinary = Callable[[bytes], None]
 type OnClose = Callable[[int, str], None]
 
 
@@ -45,6 +46,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         on_text: called with every text message (valid UTF-8 as bytes).
+        on_binary: called with every binary message; None refuses them (1003).
         on_close: called exactly once after the handshake, with the close code (1006: the line was cut) and reason.
         on_lost: called when the TCP connection is gone, whatever came before.
         closed: set when the TCP connection is gone.
@@ -58,6 +60,7 @@ class Connection(asyncio.Protocol):
         on_request: Callable[..., None] | None = None,
     ) -> None:
         self.on_text: OnText = _ignore_text
+        self.on_binary: OnBinary | None = None
         self.on_close: OnClose = _ignore_close
         self.on_lost: Callable[[], None] | None = None
         self.closed = asyncio.Event()
@@ -285,6 +288,7 @@ class Connection(asyncio.Protocol):
         elif protocol.close_rcvd is not None:
             code, reason = int(protocol.close_rcvd.code), protocol.close_rcvd.reason
         on_close, self.on_close, self.on_text = self.on_close, _ignore_close, _ignore_text
+        self.on_binary = None
         on_close(code, reason)
 
     # --- clock -----------------------------------------------------------------------------------------------

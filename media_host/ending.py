@@ -8,15 +8,15 @@ from enum import StrEnum
 
 from media_host.agents.base import Codec, Ended, Heard, TransferType
 from media_host.event_log import EventLog
+from media_host.handover import Handover, HandoverVoice
 from media_host.lines.acs import AcsLine
-from media_host.notices import WAITING
 from media_host.playout import Playout
 from media_host.services import Services
 from shared.calls.events import EventKind, Json
 from shared.calls.record import CallRecord
+from shared.config.agent import FALLBACK
 from shared.config.agents import AgentConfig
 from shared.errors import CallGone, PatchcordError
-from shared.settings import E164
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +29,7 @@ PLAY_OUT_S = 35.0
 STORE_S = 2.0
 """How long the caller's line waits for the store before the call is ended all the same (s)."""
 
-TRANSFER_S = 60.0
-TRANSFER_POLL_S = 0.5
-WAITING_S = 2.0
-"""How often a caller who is being transferred hears that it is not over (s)."""
-
 HANG_UP_TRIES_S = (0.3, 1.0)
-
-FALLBACK = "fallback"
 
 
 class EndKind(StrEnum):
@@ -47,6 +40,8 @@ class EndKind(StrEnum):
     FAULT = "fault"
     LIMIT = "limit"
     DRAIN = "drain"
+    PERSON = "person"
+    """The caller was with a person; `person_left` or `caller_left` says who hung up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +76,7 @@ class Ending:
         log: EventLog,
         gone: asyncio.Event,
         codec: Codec,
+        voice: HandoverVoice,
     ) -> None:
         self._services = services
         self._record = record
@@ -91,12 +87,23 @@ class Ending:
         self._log = log
         self._gone = gone
         self._codec = codec
+        self._voice = voice
 
-    async def run(self, end: End, *, flush: Callable[[], list[Heard]]) -> None:
-        """Do what `end` asks for; the line may be closed at any moment of it."""
+    async def run(self, end: End, *, flush: Callable[[], list[Heard]], joined: bool = False) -> None:
+        """Do what `end` asks for; the line may be closed at any moment of it.
+
+        `joined`: the caller talks to a person, who need not hear of our troubles: only our part of the call ends.
+        """
         match end.kind:
             case EndKind.LINE:
                 return  # ACS reports what became of the call; the function app acts on it
+            case EndKind.PERSON if end.reason == "caller_left":
+                await self._hang_up("caller", "caller_hung_up")
+            case EndKind.PERSON:
+                await self._say("person_left")
+                await self._hang_up("system", end.reason)
+            case _ if joined:
+                await self._hang_up("system", end.reason, everyone=False)
             case EndKind.AGENT if end.ended is not None:
                 await self._play_out()
                 await self._agent_done(end.ended)
@@ -126,8 +133,16 @@ class Ending:
         if not ended.target:
             await self._hang_up("agent", "agent_done")
             return
-        variables = {"transferType": ended.outcome.value, **ended.transfer}
-        if not await self._transfer(ended.target, variables):
+        handover = self._handover()
+        result = await handover.run(
+            ended.target,
+            ended.transfer,
+            {**self._record.input_variables, **ended.transfer},
+            outcome=ended.outcome,
+            reason=ended.reason,
+            may_stay=False,
+        )
+        if not result.done:
             await self._say("transfer_failed")
             await self._hang_up("system", "transfer_failed")
 
@@ -138,7 +153,9 @@ class Ending:
         self._note_outcome(outcome, reason)
         await self._say("sorry_transfer" if to_person else "sorry")
         if to_person:
-            if await self._transfer(FALLBACK, {"transferType": outcome.value}):
+            variables = self._record.input_variables
+            result = await self._handover().run(FALLBACK, {}, variables, reason=reason, may_stay=False)
+            if result.done:
                 return
             await self._say("transfer_failed")
         await self._hang_up("system", reason)
@@ -147,6 +164,16 @@ class Ending:
         self._note_outcome(outcome, reason)
         await self._say(notice)
         await self._hang_up("system", reason, close_code=close_code)
+
+    def _handover(self) -> Handover:
+        return Handover(
+            self._services,
+            self._record,
+            self._config,
+            self._connection_id,
+            log=self._log,
+            voice=self._voice,
+        )
 
     def _note_outcome(self, outcome: TransferType, reason: str) -> None:
         nothing: dict[str, Json] = {}
@@ -186,13 +213,13 @@ class Ending:
             return False
         return True
 
-    async def _hang_up(self, by: str, reason: str, *, close_code: int = 1000) -> None:
-        """For everyone; recorded first, so that the callback of its end finds the reason."""
+    async def _hang_up(self, by: str, reason: str, *, close_code: int = 1000, everyone: bool = True) -> None:
+        """For everyone, or only our part; recorded first, so that the callback of its end finds the reason."""
         self._log.note(EventKind.HANG_UP, id="hang_up", by=by, reason=reason)
         await self._log.flush(STORE_S)
         for pause in (*HANG_UP_TRIES_S, 0.0):
             try:
-                await self._services.control.hang_up(self._connection_id)
+                await self._services.control.hang_up(self._connection_id, everyone=everyone)
                 break
             except CallGone:
                 break
@@ -204,51 +231,3 @@ class Ending:
         if close_code == 1000:
             await self._gone_within(CLOSE_S)
         self._line.close(close_code)
-
-    async def _transfer(self, name: str, variables: dict[str, str]) -> bool:
-        """Whether the caller has left for `name`."""
-        transfer = self._config.transfer(name)
-        if transfer is None:
-            self._log.note(EventKind.FAULT, code="unknown_transfer", message=f"no transfer named {name!r}")
-            return False
-        target = transfer.to
-        self._log.note(EventKind.TRANSFER, target=name)
-        await self._log.flush(STORE_S)
-        callee = self._record.callee
-        try:
-            await self._services.control.transfer(
-                self._connection_id,
-                target,
-                variables if target.startswith("8:") else None,
-                caller_id=callee if E164.fullmatch(callee) else "",
-            )
-        except CallGone:
-            return True
-        except PatchcordError as error:
-            self._log.note(EventKind.FAULT, code="transfer_refused", message=error.message)
-            return False
-        return await self._left()
-
-    async def _left(self) -> bool:
-        """ACS closes our line when the transfer is through; a failure is reported to the function app, which records it."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + TRANSFER_S
-        beep_at = loop.time() + WAITING_S
-        while loop.time() < until:
-            if await self._gone_within(TRANSFER_POLL_S):
-                return True
-            if loop.time() >= beep_at:
-                beep_at += WAITING_S
-                self._push(WAITING)
-            try:
-                async with asyncio.timeout(STORE_S):
-                    events = await self._services.calls.events(self._record.call_id)
-            except (PatchcordError, TimeoutError) as error:
-                log.warning("call %s: %s", self._record.call_id, str(error) or "the store is slow")
-                continue
-            kinds = {event.kind for event in events}
-            if EventKind.TRANSFER_ACCEPTED in kinds:
-                return True
-            if EventKind.TRANSFER_FAILED in kinds:
-                return False
-        return False

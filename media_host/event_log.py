@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from media_host.redaction import redacted
 from shared.calls.events import CallEvent, EventKind, Json
 from shared.errors import PatchcordError
 
@@ -51,8 +52,14 @@ class EventLog:
         at: float | None = None,
         **data: Json,
     ) -> None:
-        """Record what happened; returns at once. `id` makes it unique within the call (the first one wins)."""
+        """Record what happened; returns at once. `id` makes it unique within the call (the first one wins).
+
+        A `message` may hold an agent's own words: long numbers in it are masked.
+        """
         self._count += 1
+        message = data.get("message")
+        if isinstance(message, str):
+            data["message"] = redacted(message)
         event = CallEvent(
             id or f"{self._name}-{self._count}", kind, self._now() if at is None else at, dict(data)
         )

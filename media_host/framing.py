@@ -41,14 +41,17 @@ SERVER_LIMITS = Limits(rate=250, first_message_s=5.0, idle_s=30.0)
 """For lines that dial us (reliability.md 3C T7)."""
 
 
-def text_head(size: int, *, masked: bool) -> bytes:
-    """Header of a final text frame with `size` bytes of payload, up to the masking key (RFC 6455 5.2)."""
+def frame_head(first: int, size: int, *, masked: bool) -> bytes:
+    """Header of a frame with `size` bytes of payload, up to the masking key (RFC 6455 5.2).
+
+    `first` is its first byte: 0x81 for a final text frame, 0x82 for a final binary one.
+    """
     mask = 0x80 if masked else 0
     if size < 126:
-        return bytes((0x81, mask | size))
+        return bytes((first, mask | size))
     if size < 65_536:
-        return bytes((0x81, mask | 126)) + size.to_bytes(2)
-    return bytes((0x81, mask | 127)) + size.to_bytes(8)
+        return bytes((first, mask | 126)) + size.to_bytes(2)
+    return bytes((first, mask | 127)) + size.to_bytes(8)
 
 
 def is_utf8(data: bytes) -> bool:

@@ -3,22 +3,25 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
-from media_host.agents import create_agent
 from media_host.agents.base import Codec, VoiceAgent
+from media_host.agents.factory import AgentFactory
+from media_host.agents.realtime.access import ModelAccess
 from media_host.audio import ACS_CODECS
 from media_host.capacity import Capacity
 from media_host.door import Door
-from media_host.notices import Notices
+from media_host.notices import Notices, Says
 from media_host.playout import Ticker
+from media_host.post_call import PostCallHooks
 from media_host.recorder import Recorder, RecordingWriter
 from media_host.server import MediaServer
-from media_host.services import Services
-from media_host.tools import builtin_tools
+from media_host.services import AGENT_START_S, Services
+from media_host.tools import ToolBox
 from shared.calls.control import CallControl
 from shared.calls.repository import Calls
 from shared.config.agents import AgentConfig
@@ -27,6 +30,7 @@ from shared.errors import AgentUnavailable
 from shared.security.acs_signature import AcsSignature
 from shared.security.jwks import http_fetch
 from shared.security.keyring import KeyRing, open_key_source
+from shared.security.secrets import Secrets
 from shared.security.tokens import TokenVerifier
 from shared.settings import MediaHostSettings
 from shared.store import open_store
@@ -42,10 +46,15 @@ class MediaHost:
 
     Args:
         settings: where and how.
-        make_agent: makes agents instead of `create_agent` (tests, benchmarks).
+        make_agent: makes agents instead of `AgentFactory` (tests, benchmarks).
         now: Unix seconds.
         fast: see `websocket`.
+
+    Attributes:
+        server: what listens, once this has started.
     """
+
+    server: MediaServer
 
     def __init__(
         self,
@@ -59,46 +68,26 @@ class MediaHost:
         self.config = load_config(settings.config)
         self.notices = Notices()
         self._now = now
-        self._speech: Speech | None = None
+        self._fast = fast
         self._make_agent = make_agent
         self._store = open_store(settings.store, settings.managed_identity)
         self._keys = KeyRing(open_key_source(settings.verification_keys, settings.managed_identity), now)
         self._control = CallControl(settings.acs, settings.managed_identity)
         self._writer = RecordingWriter()
         self._calls = Calls(self._store, now)
-        self._session: aiohttp.ClientSession
-        self.server = MediaServer(
-            Services(
-                host_id=settings.host_id,
-                config=self.config,
-                calls=self._calls,
-                control=self._control,
-                make_agent=self._agent,
-                make_recorder=self._recorder,
-                tools=builtin_tools(),
-                notices=self.notices,
-                ticker=Ticker(),
-                now=now,
-                max_call_s=settings.max_call_s,
-            ),
-            fast=fast,
-        )
+        self._stack = AsyncExitStack()
+        self._synthesiser: Says | None = None
         self.capacity = Capacity(
-            self._store,
-            settings.host_id,
-            settings.capacity,
-            active=lambda: self.server.active,
-            now=now,
+            self._store, settings.host_id, settings.capacity, active=lambda: self.server.active, now=now
         )
 
     async def __aenter__(self) -> Self:
-        """Start: speech engines, notices, the listening socket, the heartbeat.
+        """Start: speech engines, notices, tools, agents, the listening socket, the heartbeat.
 
         Raises:
-            ConfigurationError: an agent of patchcord.yaml cannot work.
+            ConfigurationError: an agent or a tool of patchcord.yaml cannot work.
             OSError: the address cannot be bound.
         """
-        self._session = aiohttp.ClientSession()
         try:
             await self._start()
         except BaseException:  # nothing may stay behind of a start that failed; raised on
@@ -107,9 +96,25 @@ class MediaHost:
         return self
 
     async def _start(self) -> None:
-        settings = self.settings
-        await self._start_speech()
-        signature = AcsSignature(settings.acs_jwt, http_fetch(self._session), self._now)
+        """What is opened first is given back last."""
+        settings, give_back = self.settings, self._stack.push_async_callback
+        give_back(self._store.close)
+        give_back(self._keys.close)
+        self._stack.callback(self._writer.close)
+        give_back(self._control.close)
+        secrets = Secrets(settings.managed_identity, self._now)
+        give_back(secrets.close)
+        http = await self._stack.enter_async_context(aiohttp.ClientSession())
+        access = ModelAccess(secrets, settings.managed_identity, self._now)
+        give_back(access.close)
+        tools = ToolBox.from_config(self.config, secrets, http)
+        give_back(tools.close)
+        await tools.check()
+        make_agent = self._make_agent or await self._agents(secrets, access, tools)
+        post_call = PostCallHooks(self.config, self._calls, secrets, http)
+        give_back(post_call.close)
+        give_back(self.capacity.close)
+        signature = AcsSignature(settings.acs_jwt, http_fetch(http), self._now)
         door = Door(
             host_id=settings.host_id,
             store=self._store,
@@ -119,49 +124,65 @@ class MediaHost:
             signature_required=settings.acs_jwt.required,
             now=self._now,
         )
+        services = Services(
+            host_id=settings.host_id,
+            config=self.config,
+            calls=self._calls,
+            control=self._control,
+            make_agent=make_agent,
+            make_recorder=self._recorder,
+            tools=tools,
+            post_call=post_call,
+            notices=self.notices,
+            ticker=Ticker(),
+            now=self._now,
+            max_call_s=settings.max_call_s,
+        )
+        self.server = MediaServer(services, fast=self._fast)
+        give_back(self.server.close)
+        codecs = {ACS_CODECS[config.audio] for config in self.config.agents.values()}
+        await self.notices.prepare(self._synthesiser, codecs)
         await self.server.start(settings.listen_host, settings.listen_port, door=door, capacity=self.capacity)
         self.capacity.start()
 
     async def __aexit__(self, *_: object) -> None:
         """End what is left and give everything back."""
-        await self.server.close()
-        await self.capacity.close()
-        await self._control.close()
-        self._writer.close()
-        if self._speech is not None:
-            await self._speech.close()
-        await self._session.close()
-        await self._keys.close()
-        await self._store.close()
+        await self._stack.aclose()
 
     async def drain(self) -> None:
         """Refuse new calls and wait for the others, for as long as the settings say."""
         await self.server.drain(self.settings.drain_s)
 
-    async def _start_speech(self) -> None:
-        """The engines, if there is any use for them, and the notices; then every agent once, so that a mistake shows now."""
-        if self._make_agent is None:
-            from media_host.speech import Speech
+    async def _agents(
+        self, secrets: Secrets, access: ModelAccess, tools: ToolBox
+    ) -> Callable[[AgentConfig], VoiceAgent]:
+        """The factory of agents, after every agent was made once, so that a mistake shows now."""
+        factory = AgentFactory(
+            self.config,
+            folder=self.settings.config.parent,
+            speech=await self._start_speech(),
+            secrets=secrets,
+            access=access,
+            tools=tools,
+            start_s=AGENT_START_S,
+        )
+        factory.check()
+        return factory.make
 
-            self._speech = Speech()
-            try:
-                await self._speech.start()
-            except AgentUnavailable as error:
-                log.error("no speech synthesiser: %s", error)
-                await self._speech.close()
-                self._speech = None
-            for name, config in self.config.agents.items():
-                try:
-                    self._agent(config)
-                except AgentUnavailable as error:
-                    log.error("agent %s will not answer: %s", name, error)
-        codecs = {ACS_CODECS[config.audio] for config in self.config.agents.values()}
-        await self.notices.prepare(self._speech.synthesiser if self._speech else None, codecs)
+    async def _start_speech(self) -> "Speech | None":
+        """The engines; None when they cannot be started."""
+        from media_host.speech import Speech
 
-    def _agent(self, config: AgentConfig) -> VoiceAgent:
-        if self._make_agent is not None:
-            return self._make_agent(config)
-        return create_agent(config, folder=self.settings.config.parent, speech=self._speech)
+        speech = Speech()
+        try:
+            await speech.start()
+        except AgentUnavailable as error:
+            log.error("no speech synthesiser: %s", error)
+            await speech.close()
+            return None
+        self._stack.push_async_callback(speech.close)
+        self._synthesiser = speech.synthesiser
+        return speech
 
     def _recorder(self, call_id: str, codec: Codec) -> Recorder | None:
         folder = self.settings.recordings

@@ -5,7 +5,7 @@ from collections import deque
 from media_host.agents.base import Heard
 
 PATH_DELAY_MS = 150.0
-"""From our socket to the caller's ear, about; ACS gives no acknowledgement of playout (acs.md 3.3)."""
+"""From our socket to the caller's ear, about; ACS gives no acknowledgement of playout (acs.md 3.3), so this is believed."""
 
 _LONG = 128
 
@@ -13,14 +13,14 @@ _LONG = 128
 class Ledger:
     """Counts, per turn, the milliseconds made and heard. Times are milliseconds of one clock that never goes back.
 
-    Args:
-        path_delay_ms: how much later than handed over a sample is heard.
+    Attributes:
+        delay_ms: how much later than handed over a sample is heard; it may be corrected at any time (`marks.Marks`).
     """
 
-    __slots__ = ("_delay", "_due", "_ended", "_heard", "_made", "_next")
+    __slots__ = ("_due", "_ended", "_heard", "_made", "_next", "delay_ms")
 
-    def __init__(self, path_delay_ms: float = PATH_DELAY_MS) -> None:
-        self._delay = path_delay_ms
+    def __init__(self, delay_ms: float = PATH_DELAY_MS) -> None:
+        self.delay_ms = delay_ms
         self._made: dict[str, float] = {}
         self._heard: dict[str, float] = {}
         self._ended: set[str] = set()
@@ -71,7 +71,7 @@ class Ledger:
     def cut(self, now_ms: float) -> list[Heard]:
         """Everything not heard by now is flushed: how much of each turn was heard; then the ledger is empty."""
         self._settle(now_ms)
-        horizon = now_ms - self._delay
+        horizon = now_ms - self.delay_ms
         if self._due:  # the one that is playing
             start, turn, ms = self._due[0]
             if start < horizon:
@@ -91,7 +91,7 @@ class Ledger:
 
     def _settle(self, now_ms: float) -> None:
         """Book what has been heard to its end."""
-        due, horizon = self._due, now_ms - self._delay
+        due, horizon = self._due, now_ms - self.delay_ms
         while due and due[0][0] + due[0][2] <= horizon:
             _, turn, ms = due.popleft()
             if turn in self._made:

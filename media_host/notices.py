@@ -4,6 +4,7 @@ Spoken once at start and kept, so that it needs neither agent nor synthesiser wh
 tone: callers must never be left in silence.
 """
 
+import asyncio
 import logging
 import math
 import struct
@@ -22,10 +23,20 @@ TEXTS = {
     "transfer_failed": "I am sorry, I could not connect you. Please call again later. Goodbye.",
     "time_limit": "I am sorry, this call has reached its time limit. Goodbye.",
     "closing": "I am sorry, this service is being restarted. Please call again in a moment. Goodbye.",
+    "one_moment": "One moment, please.",
+    "connecting": "I am connecting you now.",
+    "not_connected": "I am sorry, I could not connect you.",
+    "person_left": "The other side has left the call. Goodbye.",
+    "silent": "I cannot hear you. Please call again. Goodbye.",
 }
 
+ONE_MOMENT = "one_moment"
+
 WAITING = "waiting"
-"""A notice without words: one beep, for a caller who is being transferred."""
+"""A notice without words: one beep, for a caller who has to wait."""
+
+SPEAK_S = 3.0
+"""How long a text that nobody prepared may take to be made (s)."""
 
 VOICE = "en-us"
 
@@ -42,19 +53,26 @@ class Notices:
 
     def __init__(self) -> None:
         self._pieces: dict[tuple[str, Codec], list[bytes]] = {}
+        self._synthesiser: Says | None = None
 
     async def prepare(self, synthesiser: Says | None, codecs: Iterable[Codec]) -> None:
         """Speak every text in every format; what cannot be spoken becomes a tone."""
+        self._synthesiser = synthesiser
         for codec in codecs:
             for name, text in TEXTS.items():
-                pcm = b""
-                if synthesiser is not None:
-                    try:
-                        pcm = await synthesiser.say(text, VOICE, codec.sample_rate)
-                    except PatchcordError as error:
-                        log.error("notice %s is a tone: %s", name, error)
-                self._pieces[name, codec] = to_pieces(pcm or tone(codec.sample_rate), codec)
+                self._pieces[name, codec] = await self.speak(text, codec)
             self._pieces[WAITING, codec] = to_pieces(tone(codec.sample_rate, 1), codec)
+
+    async def speak(self, text: str, codec: Codec) -> list[bytes]:
+        """Base64 pieces of any text; a tone when it cannot be spoken."""
+        pcm = b""
+        if self._synthesiser is not None:
+            try:
+                async with asyncio.timeout(SPEAK_S):
+                    pcm = await self._synthesiser.say(text, VOICE, codec.sample_rate)
+            except (PatchcordError, TimeoutError) as error:
+                log.error("a notice is a tone: %s", str(error) or "the synthesiser is slow")
+        return to_pieces(pcm or tone(codec.sample_rate), codec)
 
     def pieces(self, name: str, codec: Codec) -> list[bytes]:
         """Base64 pieces of a notice, in order."""

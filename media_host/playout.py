@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from media_host.agents.base import Codec, Heard
 from media_host.ledger import PATH_DELAY_MS, Ledger
+from media_host.marks import Marks
 
 LEAD_MS = 200.0
 """The line is kept this far ahead of real time: enough for a late tick, cheap to flush (acs.md 3.4)."""
@@ -82,7 +83,10 @@ class Playout:
         ticker: wakes this playout while something waits.
         recorder_tap: called with (time on `clock` when it begins to play, base64) for all audio handed to the line.
         on_played: called when an ended turn has been heard to its end.
-        path_delay_ms: see `ledger.Ledger`.
+        path_delay_ms: from here to the caller's ear, as far as is known.
+        send_mark: hands the line a mark to send back when it has played everything before it (`marked`); None for a line
+            that knows no marks.
+        bound_ms: more audio than this does not wait.
 
     Attributes:
         dropped_ms: audio that the agent made too far ahead, in ms.
@@ -98,6 +102,7 @@ class Playout:
         recorder_tap: Callable[[float, bytes], None] | None = None,
         on_played: Callable[[Heard], None] | None = None,
         path_delay_ms: float = PATH_DELAY_MS,
+        send_mark: Callable[[str], object] | None = None,
         bound_ms: float = BOUND_MS,
     ) -> None:
         self.dropped_ms = 0.0
@@ -107,7 +112,8 @@ class Playout:
         self._tap = recorder_tap
         self._on_played = on_played
         self._bound_ms = bound_ms
-        self._delay_ms = path_delay_ms
+        self._send_mark = send_mark
+        self._marks = None if send_mark is None else Marks(path_delay_ms)
         self._piece = piece_chars(codec)
         self._per_ms = codec.bytes_per_ms
         self._piece_ms = self._piece // 4 * 3 / self._per_ms
@@ -124,10 +130,7 @@ class Playout:
             now = self._clock()
             if ledger.lead(now) + ms <= LEAD_MS:
                 ledger.made(turn, ms)
-                start = ledger.sent(now, turn, ms)
-                self._send(data)
-                if self._tap is not None:
-                    self._tap(start, data)
+                self._hand_over(now, turn, data, ms)
                 return
         if self._queued_ms + ms > self._bound_ms:
             self.dropped_ms += ms
@@ -154,20 +157,43 @@ class Playout:
                 queue.appendleft((turn, data, at + len(piece)))
             ms = base64_bytes(piece) / self._per_ms
             self._queued_ms -= ms
-            start = ledger.sent(now_ms, turn, ms)
-            self._send(piece)
-            if self._tap is not None:
-                self._tap(start, piece)
+            self._hand_over(now_ms, turn, piece, ms)
+        if ledger.ending:
+            self._learn(now_ms)
         for heard in ledger.finished(now_ms):
             if self._on_played is not None:
                 self._on_played(heard)
         return bool(queue) or ledger.ending
 
+    def _hand_over(self, now_ms: float, turn: str, data: bytes, ms: float) -> None:
+        start = self._ledger.sent(now_ms, turn, ms)
+        self._send(data)
+        if self._tap is not None:
+            self._tap(start, data)
+        if self._marks is not None and self._send_mark is not None:
+            mark = self._marks.sent(ms, start + ms)
+            if mark:
+                self._send_mark(mark)
+
+    def marked(self, name: str, now_ms: float) -> None:
+        """The line has sent back a mark at `now_ms`: everything before it is played, or was flushed."""
+        if self._marks is not None:
+            self._marks.echoed(name, now_ms)
+            self._learn(now_ms)
+
+    def _learn(self, now_ms: float) -> None:
+        if self._marks is not None:
+            self._ledger.delay_ms = self._marks.delay_ms(now_ms)
+
     def flush(self) -> list[Heard]:
         """Forget what is waiting; what the caller has heard of each turn that was not over."""
         self._queue.clear()
         self._queued_ms = 0.0
-        return self._ledger.cut(self._clock())
+        now = self._clock()
+        self._learn(now)
+        if self._marks is not None:
+            self._marks.flushed()
+        return self._ledger.cut(now)
 
     def close(self) -> None:
         """Forget everything, and be woken no more."""
@@ -183,7 +209,7 @@ class Playout:
     def left_ms(self) -> float:
         """Milliseconds until the caller has heard everything, 0 when that is so."""
         lead = self.lead_ms
-        return lead + self._delay_ms if lead else 0.0
+        return lead + self._ledger.delay_ms if lead else 0.0
 
     @property
     def idle(self) -> bool:

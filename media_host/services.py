@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from media_host.agents.base import Codec, VoiceAgent
 from media_host.notices import Notices
 from media_host.playout import Ticker, clock_ms
+from media_host.post_call import PostCallHooks
 from media_host.recorder import Recorder
 from media_host.tools import ToolBox
 from shared.calls.control import CallControl
 from shared.calls.repository import Calls
 from shared.config.agents import AgentConfig
 from shared.config.document import Config
+
+AGENT_START_S = 2.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +29,14 @@ class Services:
         make_agent: a fresh agent of a configuration.
         make_recorder: a recorder for (call id, format), or None when nothing is recorded.
         tools: what agents may call.
+        post_call: what is done with the records of calls that are over.
         notices: what the host says itself.
         ticker: playout's clock.
         now: Unix seconds.
         clock_ms: milliseconds that never go back: what playout, ledger and durations are measured by.
         max_call_s: a call is ended after this long (s).
-        agent_start_s: how long an agent may take to start (s): the caller hears nothing until then.
+        agent_start_s: how long an agent may take to start (s), each of those that take over too: the caller hears
+            nothing until then.
     """
 
     host_id: str
@@ -41,9 +46,10 @@ class Services:
     make_agent: Callable[[AgentConfig], VoiceAgent]
     make_recorder: Callable[[str, Codec], Recorder | None]
     tools: ToolBox
+    post_call: PostCallHooks
     notices: Notices
     ticker: Ticker
     now: Callable[[], float]
     max_call_s: float
-    agent_start_s: float = 2.5
+    agent_start_s: float = AGENT_START_S
     clock_ms: Callable[[], float] = clock_ms

@@ -1,52 +1,66 @@
-"""One call: line and agent joined, and everything between them that is neither's: playout, barge-in, keys, recording, tools.
+"""One call: line and agent joined, and everything between them that is neither's.
 
-The session ends for one reason, the first that comes (`End`); `ending.Ending` then does what that reason asks for.
+The parts stand beside it: `floor` (who is heard), `barge_in`, `caller_audio`, `keys`, `silence`, `waiting`, `voice` (what the
+host says itself), `tool_runs`, `call_actions` (what tools and keys make the host do), `agent_life`. The session ends for one
+reason, the first that comes (`End`); `ending.Ending` then does what that reason asks for.
 """
 
 import asyncio
 import logging
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
+from media_host.agent_life import AgentLife
 from media_host.agents.base import (
     AgentEvent,
     AgentStart,
+    Delayed,
     Ended,
     Fault,
     Heard,
     Said,
     SpeechStarted,
+    SpeechStopped,
     ToolCall,
     Transcript,
+    TransferType,
     TurnEnded,
-    VoiceAgent,
+    TurnStarted,
 )
 from media_host.audio import ACS_CODECS
-from media_host.ending import CLOSE_S, End, Ending, EndKind
+from media_host.call_actions import CallActions
+from media_host.caller_audio import CallerAudio
+from media_host.ending import End, Ending, EndKind
 from media_host.event_log import EventLog
+from media_host.floor import Floor
+from media_host.handover import Handover
+from media_host.keys import Keys
 from media_host.lines.acs import AcsLine
-from media_host.playout import Playout
+from media_host.secure_digits import SecureDigits
 from media_host.services import Services
+from media_host.silence import Silence
+from media_host.tool_runs import Result, ToolRuns
 from media_host.transcript import TranscriptLog
+from media_host.voice import HostVoice
+from media_host.waiting import Waiting
 from media_host.websocket import WebSocketConnection
 from shared.calls.events import EventKind
 from shared.calls.record import CallRecord
-from shared.errors import PatchcordError
+from shared.config.agent import ConversationalAgent
+from shared.config.agent import Silence as SilenceConfig
+from shared.errors import AgentUnavailable, PatchcordError
 
 log = logging.getLogger(__name__)
-
-MAX_TOOLS = 8
-"""Tools of one call that may run at the same time."""
-
-EARLY_FRAMES = 100
-"""Frames of the line (2 s) kept until there is an agent to hear them."""
 
 BROKEN_RULES = frozenset({1002, 1003, 1007, 1008, 1009, 1011})
 """Close codes that tell of a mistake, the peer's or ours: the record says so, because no caller has hung up."""
 
-KEYS_TOGETHER_S = 1.0
+ENDED = "ended"
+"""Why an agent is deaf whose conversation is over."""
+
 LAST_EVENTS_S = 10.0
+RECOVER_S = 8.0
+"""How long a handover of before may take to be taken back (s)."""
 
 
 class Session:
@@ -68,41 +82,89 @@ class Session:
         self._record = record
         self._connection_id = connection_id
         self._resumed = resumed
-        config = services.config.agents[record.agent]
-        self._config = config
-        self._codec = ACS_CODECS[config.audio]
-        self._end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self._clock = services.clock_ms
         self._began_ms = self._clock()
         self._gone_ms: float | None = None
+        self._end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self._postponed: End | None = None
+        self._agent_done = False
         name = f"{services.host_id}-{secrets.token_hex(4)}"
         self._log = EventLog(
             lambda event: services.calls.append(record.tenant, record.call_id, event), services.now, name
         )
-        self._transcript = TranscriptLog(self._log, services.now)
-        self._recorder = services.make_recorder(record.call_id, self._codec) if config.recording else None
-        self._agent: VoiceAgent | None = None
-        self._starting: asyncio.Task[None] | None = None
-        self._turn = ""
-        self._spoken = False
-        self._early: list[bytes] = []
-        self._keys = 0
-        self._keys_timer: asyncio.TimerHandle | None = None
-        self._tools: set[asyncio.Task[None]] = set()
+        config = self._config = services.config.agents[record.agent]
+        codec = self._codec = ACS_CODECS[config.audio]
+        self._transcript = TranscriptLog(
+            self._log, services.now, redact=config.redact, earlier=_earlier(record) if resumed else ()
+        )
+        self._recorder = services.make_recorder(record.call_id, codec) if config.recording else None
         self.line = AcsLine(
-            self._codec,
-            on_audio=self._caller_early,
+            codec,
+            on_audio=lambda _data: None,
             on_key=self._key,
             on_fault=lambda reason: self.end(End(EndKind.FAULT, reason)),
             name=record.call_id,
         )
-        self.playout = Playout(
-            self._codec,
-            self.line.send_audio,
-            services.clock_ms,
-            ticker=services.ticker,
-            recorder_tap=None if self._recorder is None else self._agent_recorded,
-            on_played=self._played,
+        self._audio = CallerAudio(self.line, codec, self._recorder, self._began_ms, self._clock)
+        self._keys = Keys(self._log, self._free_key)
+        self._tools = services.tools.for_agent(config)
+        self._tool_runs = ToolRuns(
+            self._run_tool,
+            self._answer_tool,
+            log=self._log,
+            clock=self._clock,
+            failed=self._crashed,
+            changed=self.changed,
+        )
+        self._agent = AgentLife(
+            lambda: services.make_agent(config),
+            self,
+            self._audio,
+            self._tool_runs,
+            start_s=services.agent_start_s,
+            attempts=1 + len(config.fallback),
+            name=record.call_id,
+        )
+        self._floor = Floor(
+            services,
+            self.line,
+            codec,
+            self._recorder,
+            log=self._log,
+            transcript=self._transcript,
+            began_ms=self._began_ms,
+            agent=lambda: None if self._end.done() else self._agent.agent,
+            may_speak=self._may_speak,
+            changed=self.changed,
+        )
+        self._voice = HostVoice(
+            self._floor,
+            services.notices,
+            codec,
+            audio=self._audio,
+            keys=self._keys,
+            gone=self.gone,
+            say=self._say,
+        )
+        self._waiting = Waiting(self._nobody_speaks, self._voice.notice)
+        self._silence = Silence(
+            config.silence if isinstance(config, ConversationalAgent) else SilenceConfig(after_s=0),
+            busy=self._something_happens,
+            agent=self._agent,
+            voice=self._voice,
+            end=self._caller_silent,
+        )
+        self._digits = SecureDigits(config.secure_digits, self._audio, self._keys, self._voice)
+        self._handover = Handover(services, record, config, connection_id, log=self._log, voice=self._voice)
+        self._actions = CallActions(
+            self,
+            record,
+            connection_id,
+            control=services.control,
+            handover=self._handover,
+            agent=self._agent,
+            voice=self._voice,
+            digits=self._digits,
         )
 
     # --- the line --------------------------------------------------------------------------------------------
@@ -115,111 +177,77 @@ class Session:
         """A frame of the line. A fault of ours or of the agent's ends the conversation, not the line: the caller must be told."""
         try:
             self.line.on_text(frame)
-        except Exception:  # whatever it is, the caller gets an apology and not silence
-            log.exception("call %s: the caller's audio met a fault", self.call_id)
-            self._deafen()
-            self.end(End(EndKind.FAULT, "agent_crashed"))
+        except Exception as error:  # whatever it is, the caller gets an apology and not silence
+            self._crashed(error)
 
     def on_close(self, code: int, reason: str) -> None:
         """The line is closed: the caller has hung up, or ACS has lost us."""
         self._gone_ms = self._clock()
         if code in BROKEN_RULES:  # the number only: the reason may be the peer's own words
             self._log.note(EventKind.FAULT, code="line_refused", message=f"WebSocket close code {code}")
-        self._flushed(self.playout.flush())
+        self._floor.cut()
         self.gone.set()
         self.end(End(EndKind.LINE, "line_closed"))
-
-    def _caller_early(self, data: bytes) -> None:
-        """The line may speak before `run` has had its first turn on the loop."""
-        self._caller_recorded(data)
-        if len(self._early) < EARLY_FRAMES:
-            self._early.append(data)
-
-    def _caller_recorded(self, data: bytes) -> None:
-        if self._recorder is not None:
-            self._recorder.caller(self._clock() - self._began_ms, data)
-
-    def _agent_recorded(self, at_ms: float, data: bytes) -> None:
-        if self._recorder is not None:
-            self._recorder.agent(at_ms - self._began_ms, data)
-
-    def _listen(self, agent: VoiceAgent) -> None:
-        """From now on the caller's audio goes to the agent, by the shortest way there is."""
-        for early in self._early:
-            agent.send_audio(early)
-        self._early.clear()
-        if self._recorder is None:
-            self.line.on_audio = agent.send_audio
-            return
-        record, send, began, clock = self._recorder.caller, agent.send_audio, self._began_ms, self._clock
-
-        def both(data: bytes) -> None:
-            record(clock() - began, data)
-            send(data)
-
-        self.line.on_audio = both
-
-    def _deafen(self) -> None:
-        """The agent hears no more; the recording does."""
-        self.line.on_audio = self._caller_recorded
+        self._agent.close()  # at once: a model's connection costs money for as long as it is open
 
     def _key(self, key: str) -> None:
-        """Counted for the record in bundles; the key itself goes to the agent and nowhere else."""
-        self._keys += 1
-        if self._keys_timer is None:
-            self._keys_timer = asyncio.get_running_loop().call_later(KEYS_TOGETHER_S, self._note_keys)
-        if self._agent is not None and not self._end.done():
-            self._agent.send_key(key)
+        self._agent.key_pressed()
+        self._keys.press(key)
+        self._silence.caller_is_there()
 
-    def _note_keys(self) -> None:
-        if self._keys_timer is not None:
-            self._keys_timer.cancel()
-            self._keys_timer = None
-        if self._keys:
-            self._log.note(EventKind.KEYS, count=self._keys)
-            self._keys = 0
+    def _free_key(self, key: str) -> None:
+        """A key that nobody waits for: some lead to a person by themselves, the others are the agent's."""
+        if self._end.done() or self._actions.handing_over:
+            return
+        if key in self._config.keys:
+            self._floor.silence_agent()
+            self._actions.key(self._config.keys[key])
+        elif self._agent.agent is not None:
+            self._agent.agent.send_key(key)
 
     # --- the agent's host ------------------------------------------------------------------------------------
 
     def audio(self, turn: str, data: bytes) -> None:
         """The agent speaks."""
-        if turn != self._turn:
-            if self._end.done():
-                return
-            self._turn = turn
-            self._transcript.began(turn, self.playout.lead_ms)
-            if not self._spoken:
-                self._spoken = True
-                self._log.note(EventKind.FIRST_AUDIO, ms=round(self._clock() - self._began_ms, 1))
-        self.playout.push(turn, data)
+        self._floor.audio(turn, data)
 
     def event(self, event: AgentEvent) -> None:
         """The agent reports."""
-        if self._end.done():
+        if self._agent_done:
             return
         match event:
-            case SpeechStarted(ago_ms=ago_ms):
-                self._barge_in(ago_ms)
+            case ToolCall():
+                self._tool_runs.start(event)
             case Transcript():
                 self._transcript.said(event)
+            case _ if self._end.done():
+                pass
+            case SpeechStarted(ago_ms=ago_ms):
+                self._floor.barge_in.speech_started(ago_ms)
+                self._transcript.caller_speaks(ago_ms)
+                self._silence.caller_is_there()
+            case SpeechStopped():
+                self._floor.barge_in.speech_stopped()
+                self.changed()
+            case TurnStarted(turn=turn, barge_in=mode):
+                self._floor.barge_in.turn_started(turn, mode)
             case TurnEnded(turn=turn):
-                self.playout.end(turn)
-            case ToolCall():
-                self._run_tool(event)
+                self._floor.barge_in.turn_ended(turn)
+                self._floor.playout.end(turn)
             case Ended():
-                self.end(End(EndKind.AGENT, event.reason, event))
+                self._agent_over(End(EndKind.AGENT, event.reason, event))
             case Fault(code=code, message=message, fatal=fatal):
                 log.warning("call %s: agent: %s: %s", self.call_id, code, message)
                 if fatal:
-                    self.end(End(EndKind.FAULT, code, message=message))
+                    self._agent_over(End(EndKind.FAULT, code, message=message))
                 else:
                     self._log.note(EventKind.FAULT, code=code, message=message)
-            case _:
-                pass  # turns that begin and silence that begins need nothing of us
+            case Delayed(code=code):
+                self._delayed(code)
 
     def interrupt(self) -> Sequence[Heard]:
         """The agent wants to be silent at once (a key, a new prompt)."""
-        return self._flush()
+        return self._floor.flush()
 
     def history(self) -> Sequence[Said]:
         """The conversation so far, as it was heard."""
@@ -228,63 +256,92 @@ class Session:
     @property
     def quiet(self) -> bool:
         """Whether nothing of the agent's is waiting to be heard."""
-        return self.playout.idle
+        return self._floor.playout.idle
 
-    def _barge_in(self, ago_ms: int) -> None:
-        """The caller talks over the agent: silence first, then everybody is told (realtime.md section 6)."""
-        if self.playout.idle:
-            return
-        began = self._clock()
-        heard = self._flush()
-        if self._agent is not None:
-            self._agent.flushed(heard)
-        self._log.note(
-            EventKind.BARGE_IN,
-            heardMs=heard[-1].heard_ms if heard else 0,
-            silenceMs=round(ago_ms + self._clock() - began, 1),
+    def _may_speak(self) -> bool:
+        """The agent begins a turn."""
+        if self._end.done() or self._actions.joined:
+            return False
+        self._waiting.stop()
+        self._agent.look()
+        return True
+
+    def _agent_over(self, end: End) -> None:
+        """The agent's last word. A person whom the caller is about to reach, or talks to, is not cut off by it."""
+        self._agent_done = True
+        self.deafen()
+        if self._actions.handing_over:
+            self._log.note(EventKind.FAULT, code=end.reason, message="the agent has ended during a handover")
+            self._postponed = end
+        else:
+            self.end(end)
+
+    def _crashed(self, error: Exception) -> None:
+        """A fault of ours or of the agent's."""
+        log.error("call %s: the agent has failed", self.call_id, exc_info=error)
+        self._agent_over(End(EndKind.FAULT, "agent_crashed"))
+
+    async def _say(self, text: str) -> None:
+        if self._agent.agent is None or self._agent_done or self._end.done():
+            raise AgentUnavailable("the agent has ended")
+        await self._agent.agent.say(text)
+
+    async def _run_tool(self, call: ToolCall) -> Result:
+        if self._actions.joined:
+            return {"error": "a person has taken over"}
+        return await self._tools.run(call, self._actions, say=self._tool_says, secure=self._digits.values)
+
+    async def _tool_says(self, text: str) -> None:
+        """A slow tool asks for patience; whoever hears something already needs no more of it."""
+        if self._nobody_speaks():
+            await self._voice.say(text)
+
+    async def _answer_tool(self, id: str, result: Result) -> None:
+        if self._agent.agent is not None:
+            await self._agent.agent.tool_result(id, result)
+
+    # --- what goes on ----------------------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Something has begun or ended: the silence is another one, and what was put off may come."""
+        if self._postponed is not None and not self._actions.handing_over:
+            self.end(self._postponed)
+        self._silence.changed()
+
+    def _nobody_speaks(self) -> bool:
+        busy = self._floor.barge_in.speaking or self._actions.handing_over
+        return self._floor.silent and not busy
+
+    def _something_happens(self) -> bool:
+        """Whether the caller's silence means nothing."""
+        return (
+            not self._floor.playout.idle
+            or self._floor.barge_in.speaking
+            or self._tool_runs.busy
+            or self._actions.handing_over
+            or self._waiting.on
+            or self._agent.minds_silence
         )
 
-    def _flush(self) -> list[Heard]:
-        if self.playout.idle:
-            return []
-        self.line.stop_audio()
-        heard = self.playout.flush()
-        self._turn = ""
-        if self._recorder is not None:
-            self._recorder.cut(self._clock() - self._began_ms)
-        self._flushed(heard)
-        return heard
+    def _delayed(self, code: str) -> None:
+        if not self._waiting.on and not self._actions.handing_over:
+            self._log.note(EventKind.FAULT, code=code, message="the caller is asked to wait")
+            self._waiting.start()
 
-    def _flushed(self, heard: Sequence[Heard]) -> None:
-        for item in heard:
-            self._transcript.heard(item, interrupted=item.heard_ms < item.made_ms)
+    def hush(self) -> None:
+        """Nothing of the agent's is heard any more."""
+        self._floor.hush()
+        self._waiting.stop()
+        self._silence.stop()
+        self._floor.barge_in.speech_stopped()
 
-    def _played(self, heard: Heard) -> None:
-        self._transcript.heard(heard, interrupted=False)
-        if self._agent is not None and not self._end.done():
-            self._agent.played(heard.turn)
+    def deafen(self) -> None:
+        """The agent hears no more."""
+        self._audio.deafen(ENDED)
 
-    def _run_tool(self, call: ToolCall) -> None:
-        if len(self._tools) >= MAX_TOOLS:
-            self.end(End(EndKind.FAULT, "too_many_tools"))
-            return
-        task = asyncio.create_task(self._answer_tool(call), name=f"tool {call.name}")
-        self._tools.add(task)
-        task.add_done_callback(self._tools.discard)
-
-    async def _answer_tool(self, call: ToolCall) -> None:
-        began = self._clock()
-        result = await self._services.tools.run(call.name, call.arguments)
-        self._log.note(
-            EventKind.TOOL, name=call.name, ms=round(self._clock() - began, 1), ok="error" not in result
-        )
-        if self._agent is None or self._end.done():
-            return
-        try:
-            await self._agent.tool_result(call.id, result)
-        except Exception:  # an agent that cannot take its result has failed; the caller is told
-            log.exception("call %s: the agent did not take a tool's result", self.call_id)
-            self.end(End(EndKind.FAULT, "agent_crashed"))
+    def _caller_silent(self) -> None:
+        ended = Ended(TransferType.SYSTEM, "caller_silent", task=self._record.task)
+        self.end(End(EndKind.AGENT, ended.reason, ended))
 
     # --- life ------------------------------------------------------------------------------------------------
 
@@ -292,13 +349,13 @@ class Session:
         """End the conversation; the first reason counts."""
         if not self._end.done():
             log.info("call %s: ends: %s (%s)", self.call_id, end.reason, end.kind)
-            self._deafen()
-            self._turn = "\0"  # no turn has this name, so audio() looks at `_end` again
+            self.deafen()
+            self.hush()
             self._end.set_result(end)
 
     async def run(self) -> None:
         """The whole call, to its last event; returns when nothing of it is left."""
-        services, record = self._services, self._record
+        services = self._services
         self._log.start()
         self._log.note(
             EventKind.MEDIA_CONNECTED,
@@ -311,20 +368,11 @@ class Session:
         timer = asyncio.get_running_loop().call_later(services.max_call_s, self.end, limit)
         reason = "internal"
         try:
-            await self._start_agent()
+            await self._begin()
             end = await self._end
             reason = end.reason
-            await Ending(
-                services,
-                record,
-                self._config,
-                self._connection_id,
-                line=self.line,
-                playout=self.playout,
-                log=self._log,
-                gone=self.gone,
-                codec=self._codec,
-            ).run(end, flush=self._flush)
+            await self._actions.close(gone=self.gone.is_set())
+            await self._ending().run(end, flush=self._floor.flush, joined=self._actions.joined)
         except PatchcordError as error:
             log.error("call %s: %s", self.call_id, error)
         finally:
@@ -333,82 +381,85 @@ class Session:
                 await self._close(reason)
             finally:
                 await self._log.close(LAST_EVENTS_S)
+                services.post_call.begin(self._record.tenant, self.call_id, self._record.agent)
 
-    async def _start_agent(self) -> None:
-        began = self._clock()
-        code, message = "agent_timeout", f"not started within {self._services.agent_start_s:g} s"
-        try:
-            agent = self._agent = self._services.make_agent(self._config)
-            self._listen(agent)
-            starting = asyncio.create_task(agent.start(self._agent_start(), self), name="agent start")
-            self._starting = starting
-            first: set[asyncio.Future[Any]] = {starting, self._end}
-            await asyncio.wait(
-                first,
-                timeout=self._services.agent_start_s,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if starting.done():
-                await starting
-                self._log.note(
-                    EventKind.AGENT_READY, agent=self._record.agent, ms=round(self._clock() - began, 1)
-                )
-                return
-        except PatchcordError as error:
-            code, message = "agent_unavailable", error.message
-        except Exception as error:  # an agent's mistake must not become a caller's silence
-            log.exception("call %s: the agent cannot be started", self.call_id)
-            code, message = "agent_crashed", type(error).__name__
-        if self._starting is not None:
-            self._starting.cancel()  # `_close` waits for it: the caller is in silence
-        self.end(End(EndKind.FAULT, code, message=message))
-
-    def _agent_start(self) -> AgentStart:
-        record = self._record
-        return AgentStart(
+    async def _begin(self) -> None:
+        began, record = self._clock(), self._record
+        if self._resumed:
+            await self._recover()
+        start = AgentStart(
             record.call_id,
             self._codec,
             record.task,
             record.input_variables,
-            self._services.tools.specs,
+            self._tools.specs,
             self._resumed,
+        )
+        failure = await self._agent.start(start, self._end)
+        if failure is not None:
+            self.end(End(EndKind.FAULT, failure.code, message=failure.message))
+            return
+        ms = round(self._clock() - began, 1)
+        self._log.note(EventKind.AGENT_READY, agent=record.agent, ms=ms)
+        self._silence.start()
+
+    async def _recover(self) -> None:
+        """Take back a handover in whose middle the call lost its host."""
+        try:
+            async with asyncio.timeout(RECOVER_S):
+                await self._handover.recover()
+        except Exception:  # the caller is there, and whatever is left of a handover is not worth the call
+            log.exception("call %s: a handover was not taken back", self.call_id)
+
+    def _ending(self) -> Ending:
+        return Ending(
+            self._services,
+            self._record,
+            self._config,
+            self._connection_id,
+            line=self.line,
+            playout=self._floor.playout,
+            log=self._log,
+            gone=self.gone,
+            codec=self._codec,
+            voice=self._voice,
         )
 
     async def _close(self, reason: str) -> None:
         """Give back everything; each part has its own bound."""
-        for task in self._tools:
-            task.cancel()
-        if self._starting is not None:
-            self._starting.cancel()
-            done, _ = await asyncio.wait({self._starting}, timeout=CLOSE_S)
-            await asyncio.gather(*done, return_exceptions=True)
-        if self._agent is not None:
-            try:
-                await asyncio.wait_for(self._agent.close(), CLOSE_S)
-            except Exception:  # a time-out, or the agent's mistake: the call is over either way
-                log.exception("call %s: the agent did not close", self.call_id)
-        await asyncio.gather(*self._tools, return_exceptions=True)
+        await self._agent.close()
+        await self._actions.close(gone=False)
+        await self._silence.close()
+        self._waiting.stop()
         self.line.close()
-        self.playout.close()
-        duration_ms = (self._clock() if self._gone_ms is None else self._gone_ms) - self._began_ms
-        self._note_keys()
+        self._floor.playout.close()
+        self._keys.note()
+        self._digits.forget()
         self._transcript.close()
+        await self._note_last(reason)
+
+    async def _note_last(self, reason: str) -> None:
+        config, playout = self._config, self._floor.playout
+        duration_ms = (self._clock() if self._gone_ms is None else self._gone_ms) - self._began_ms
         if self._recorder is not None:
             file, ms = await self._recorder.close(duration_ms)
-            consent = self._config.recording_consent
+            consent = config.recording_consent
             log.info("call %s: recorded, consent: %s", self.call_id, "yes" if consent else "not stated")
             self._log.note(EventKind.RECORDING, file=file, ms=ms, consent=consent)
             if self._recorder.failed:
                 self._log.note(EventKind.FAULT, code="recording_failed", message=self._recorder.failed)
-        if self.playout.dropped_ms or self.line.dropped:
-            self._log.note(
-                EventKind.FAULT,
-                code="audio_dropped",
-                message=f"{self.playout.dropped_ms:.0f} ms by the agent, {self.line.dropped} frames by the line",
-            )
+        if playout.dropped_ms or self.line.dropped:
+            dropped = f"{playout.dropped_ms:.0f} ms by the agent, {self.line.dropped} frames by the line"
+            self._log.note(EventKind.FAULT, code="audio_dropped", message=dropped)
         self._log.note(
             EventKind.MEDIA_CLOSED,
             hostId=self._services.host_id,
             reason=reason,
             durationMs=round(duration_ms, 1),
         )
+
+
+def _earlier(record: CallRecord) -> list[Said]:
+    """What was said over the connections before this one."""
+    lines = [(line["who"], str(line["text"])) for line in record.transcript]
+    return [Said("agent" if who == "agent" else "caller", text) for who, text in lines if text]

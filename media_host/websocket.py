@@ -1,9 +1,9 @@
 """WebSocket connections of the media host: RFC 6455 by the `websockets` library, audio by a path of our own.
 
 The library's sans-I/O protocol does handshakes, control frames, fragmentation, limits and the closing handshake. What
-makes up nearly all of the traffic, one complete, final, unfragmented text frame of ASCII (an audio frame in base64), is
-unmasked here and handed on at once: no task, no queue, no event object. `reference/media-performance.md` has the measure
-of the difference. `fast=False` sends every frame through the library; both ways pass the same tests.
+makes up nearly all of the traffic, one complete, final, unfragmented frame of ASCII text (audio in base64) or of bytes (audio
+as it is), is unmasked here and handed on at once: no task, no queue, no event object. `reference/media-performance.md`
+has the measure of the difference. `fast=False` sends every frame through the library; both ways pass the same tests.
 """
 
 import asyncio
@@ -12,14 +12,17 @@ import ssl as tls
 from collections.abc import Callable, Mapping
 
 from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
+from websockets.exceptions import NegotiationError
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.speedups import apply_mask
+from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from media_host.connection import Connection, OnClose, OnText
-from media_host.framing import SERVER_LIMITS, Limits, Masks, is_utf8, text_head
+from media_host.connection import Connection, OnBinary, OnClose, OnText
+from media_host.framing import SERVER_LIMITS, Limits, Masks, frame_head, is_utf8
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ class WebSocketConnection(Connection):
         protocol: the library's state machine: it decides the role.
         limits: what the peer may do.
         on_request: server only: called once with the request; answers by `accept` or `refuse`, now or later.
-        fast: whether plain text frames take the short way.
+        fast: whether plain frames take the short way.
 
     Attributes:
         dropped: messages not sent because the peer was too slow; the others are `Connection`'s.
@@ -52,10 +55,11 @@ class WebSocketConnection(Connection):
         self._fast = fast
         self._need = 0  # bytes that `_tail` must hold before looking again is of use
         self._parts: list[bytes] | None = None  # of a fragmented message
+        self._parts_binary = False
         self._budget = limits.rate
         self._masks = Masks()
-        self._head_length = -1
-        self._head = b""
+        self._text_head = (-1, b"")  # of the last size: audio frames are all alike
+        self._binary_head = (-1, b"")
 
     # --- receiving -------------------------------------------------------------------------------------------
 
@@ -76,7 +80,7 @@ class WebSocketConnection(Connection):
             self.fail(CloseCode.INTERNAL_ERROR, "")
 
     def _receive(self, data: bytes) -> None:
-        """Deliver the plain text frames in `data`, feed any other frame to the library, keep what is incomplete."""
+        """Deliver the plain frames in `data`, feed any other frame to the library, keep what is incomplete."""
         if self._tail:
             self._tail += data
             if len(self._tail) < self._need:
@@ -111,18 +115,20 @@ class WebSocketConnection(Connection):
                 self._need = stop - at
                 self._tail += data[at:]
                 return
-            if data[at] == 0x81 and self._parts is None:
+            first = data[at]
+            if (first == 0x81 or first == 0x82) and self._parts is None:
                 payload = data[body:stop]
                 if masking:
                     payload = apply_mask(payload, data[body - 4 : body])
-                if payload.isascii():
+                take = self.on_text if first == 0x81 else self.on_binary
+                if take is not None and (first == 0x82 or payload.isascii()):
                     at = stop
                     self._messages += 1
                     if self._budget:
                         self._budget -= 1
                         if not self._budget and self._too_fast():
                             return
-                    self.on_text(payload)
+                    take(payload)
                     if not self._open:
                         self._feed(data[at:])
                         return
@@ -157,17 +163,22 @@ class WebSocketConnection(Connection):
                 return
         if frame.opcode is Opcode.PONG:
             self._awaiting_pong = False
-        elif frame.opcode is Opcode.BINARY:
+        elif frame.opcode is Opcode.BINARY and self.on_binary is None:
             self.fail(CloseCode.UNSUPPORTED_DATA, "text frames only")
-        elif frame.opcode in (Opcode.TEXT, Opcode.CONT):
-            data = bytes(frame.data)
+        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            data, binary = bytes(frame.data), frame.opcode is Opcode.BINARY
             if self._parts is not None or not frame.fin:
-                parts = self._parts or []
-                parts.append(data)
-                self._parts = None if frame.fin else parts
+                if self._parts is None:
+                    self._parts, self._parts_binary = [], binary
+                self._parts.append(data)
                 if not frame.fin:
                     return
-                data = b"".join(parts)
+                data, binary = b"".join(self._parts), self._parts_binary
+                self._parts = None
+            if binary and self.on_binary is not None:
+                self._messages += 1
+                self.on_binary(data)
+                return
             if not (data.isascii() or is_utf8(data)):
                 self.fail(CloseCode.INVALID_DATA, "not UTF-8")
                 return
@@ -193,25 +204,57 @@ class WebSocketConnection(Connection):
             False when it was not sent: the connection is closing, or the peer is too slow (counted in `dropped`).
             With `must` a slow peer is given up to twice the bound.
         """
-        if not self._open:
-            return False
-        if self._slow_peer and not (must and self._waiting() < 2 * self._limits.write_bound):
-            self.dropped += 1
+        if not self._may_send(must):
             return False
         if not self._fast:
             self._protocol.send_text(data)
             self._flush()
             return True
         size = len(data)
-        if size != self._head_length:
-            self._head_length = size
-            self._head = text_head(size, masked=not self._server)
+        if size != self._text_head[0]:
+            self._text_head = (size, frame_head(0x81, size, masked=not self._server))
+        self._put(self._text_head[1], data)
+        return True
+
+    def send_binary(self, data: bytes, *, must: bool = False) -> bool:
+        """Send one binary message as `send_text` does."""
+        if not self._may_send(must):
+            return False
+        if not self._fast:
+            self._protocol.send_binary(data)
+            self._flush()
+            return True
+        size = len(data)
+        if size != self._binary_head[0]:
+            self._binary_head = (size, frame_head(0x82, size, masked=not self._server))
+        self._put(self._binary_head[1], data)
+        return True
+
+    def _may_send(self, must: bool) -> bool:
+        if not self._open:
+            return False
+        if self._slow_peer and not (must and self._waiting() < 2 * self._limits.write_bound):
+            self.dropped += 1
+            return False
+        return True
+
+    def _put(self, head: bytes, data: bytes) -> None:
         if self._server:
-            self._write(self._head + data)
+            self._write(head + data)
         else:
             mask = self._masks.next()
-            self._write(self._head + mask + apply_mask(data, mask))
-        return True
+            self._write(head + mask + apply_mask(data, mask))
+
+
+class _OneSubprotocol(ClientProtocol):
+    """A client that goes on only if the server has chosen what it offers; the library is content with no choice."""
+
+    def process_subprotocol(self, headers: Headers) -> Subprotocol | None:
+        """The server's choice; NegotiationError unless it is ours."""
+        chosen = super().process_subprotocol(headers)
+        if chosen is None and self.available_subprotocols is not None:
+            raise NegotiationError("no subprotocol selected")
+        return chosen
 
 
 def serve_protocol(
@@ -228,29 +271,46 @@ async def connect(
     headers: Mapping[str, str] | None = None,
     on_text: OnText,
     on_close: OnClose,
+    on_binary: OnBinary | None = None,
+    subprotocol: str = "",
     ssl: tls.SSLContext | None = None,
     open_timeout_s: float = 5.0,
     fast: bool = True,
     max_message: int = 65_536,
     limits: Limits | None = None,
 ) -> WebSocketConnection:
-    """Open a connection as client; `wss` uses `ssl` or the system's certificates.
+    """Open a connection as client; `wss` uses `ssl` or the system's certificates. A redirect is not followed.
+
+    Args:
+        uri: ws or wss.
+        headers: of the request, beside the handshake's own.
+        on_text: see `Connection`.
+        on_close: see `Connection`.
+        on_binary: see `Connection`; without it a binary message is refused with 1003.
+        subprotocol: what the server must agree to speak; "" offers none.
+        ssl: for `wss`.
+        open_timeout_s: for TCP, TLS and the handshake together (s).
+        fast: see `WebSocketConnection`.
+        max_message: the limit, if `limits` is not given (bytes).
+        limits: what the server may do.
 
     Raises:
         OSError: nobody listens there, or the connection broke off (ConnectionError).
         TimeoutError: no answer within `open_timeout_s` seconds.
-        websockets.exceptions.InvalidHandshake: it answered, but not with 101 (InvalidStatus) or not properly.
+        websockets.exceptions.InvalidHandshake: it answered, but not with 101 (InvalidStatus) or not properly, or
+            without agreeing to `subprotocol`.
         websockets.exceptions.InvalidURI: `uri` is no WebSocket address.
     """
     address = parse_uri(uri)
     limits = limits or Limits(max_message=max_message)
-    protocol = ClientProtocol(address, max_size=limits.max_message)
+    offered = [Subprotocol(subprotocol)] if subprotocol else None
+    protocol = _OneSubprotocol(address, subprotocols=offered, max_size=limits.max_message)
     request = protocol.connect()
     for name, value in (headers or {}).items():
         request.headers[name] = value
     protocol.send_request(request)
     connection = WebSocketConnection(protocol, limits=limits, fast=fast)
-    connection.on_text, connection.on_close = on_text, on_close
+    connection.on_text, connection.on_close, connection.on_binary = on_text, on_close, on_binary
     async with asyncio.timeout(open_timeout_s):
         await asyncio.get_running_loop().create_connection(
             lambda: connection,

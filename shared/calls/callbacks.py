@@ -52,6 +52,15 @@ _WITH_CODES = frozenset(
         EventKind.MEDIA_FAILED,
     }
 )
+_WITH_CONTEXT = frozenset(
+    {
+        EventKind.TRANSFER_ACCEPTED,
+        EventKind.TRANSFER_FAILED,
+        EventKind.PARTICIPANT_ADDED,
+        EventKind.PARTICIPANT_ADD_FAILED,
+    }
+)
+"""Answers to a question of ours: the context says to which."""
 _WITH_DETAILS = frozenset({EventKind.MEDIA_STARTED, EventKind.MEDIA_FAILED, EventKind.MEDIA_STOPPED})
 _MEDIA_ENDS = frozenset({EventKind.MEDIA_FAILED, EventKind.MEDIA_STOPPED})
 
@@ -137,6 +146,8 @@ def to_event(callback: Callback, seen_at: float) -> CallEvent:
         data["type"] = callback.type
     if kind in _WITH_CODES:
         data |= {"code": callback.code, "subCode": callback.sub_code}
+    if kind in _WITH_CONTEXT:
+        data["context"] = callback.operation_context[:64]
     if kind is EventKind.DISCONNECTED:
         data["seenAt"] = seen_at
     if kind is EventKind.ANSWER_FAILED:

@@ -8,27 +8,16 @@ the bodies hold tokens and the `incomingCallContext`.
 """
 
 import asyncio
-import uuid
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from typing import Any, Literal
 
-from shared.errors import (
-    CallControlUnavailable,
-    CallGone,
-    ConfigurationError,
-    InvalidInput,
-    PatchcordError,
-)
+from shared.calls.control_parts import identifier, mapped, repeatable, tones
+from shared.errors import CallControlUnavailable
 from shared.settings import AcsAccess
 
-REPEATABILITY = uuid.UUID("6f1d3f0e-2a0b-5d0e-9d5c-7e1b6f0c9a11")
-"""Namespace of our Repeatability-Request-IDs."""
-
-GONE_SUB_CODES = frozenset({"8501", "8522", "8528", "8585", "8587"})
-"""Not established, not found, terminated, not valid in this state, not answered in time (acs.md 4.3)."""
+SERIALIZATION = "azure.communication.callautomation._generated._utils.serialization"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +60,8 @@ class CallControl:
         if self._client is None:
             from azure.communication.callautomation.aio import CallAutomationClient
 
+            # The SDK (1.6.0) warns at each hold that it ignores a keyword of its own.
+            logging.getLogger(SERIALIZATION).setLevel(logging.ERROR)
             options = dict(self._options)
             credential = options.pop("credential", None)
             if credential is None and self._acs.access_key:
@@ -137,7 +128,7 @@ class CallControl:
                 callback_url,
                 operation_context=call_id,
                 media_streaming=media,
-                headers=_repeatable("answer", call_id, first_sent),
+                headers=repeatable("answer", call_id, first_sent),
             ),
         )
         return str(answered.call_connection_id)
@@ -146,24 +137,24 @@ class CallControl:
         self, context: str, reason: Literal["none", "busy", "forbidden"], call_id: str, *, first_sent: float
     ) -> None:
         """Refuse a ringing call; `busy` gives the caller the busy tone."""
-        headers = _repeatable("reject", call_id, first_sent)
+        headers = repeatable("reject", call_id, first_sent)
         await self._ask(
             "reject", lambda: self._open().reject_call(context, call_reject_reason=reason, headers=headers)
         )
 
     async def redirect(self, context: str, target: str, call_id: str, *, first_sent: float) -> None:
         """Send a ringing call elsewhere (E.164 or an ACS raw id)."""
-        headers = _repeatable("redirect", call_id, first_sent)
+        headers = repeatable("redirect", call_id, first_sent)
         await self._ask(
-            "redirect", lambda: self._open().redirect_call(context, _identifier(target), headers=headers)
+            "redirect", lambda: self._open().redirect_call(context, identifier(target), headers=headers)
         )
 
-    async def hang_up(self, connection_id: str) -> None:
-        """End the call for everyone."""
-        headers = _repeatable("hang_up")
+    async def hang_up(self, connection_id: str, *, everyone: bool = True) -> None:
+        """End the call, or only our part in it: then the others go on talking."""
+        options = {"headers": repeatable("hang_up")} if everyone else {}
         await self._ask(
             "hang_up",
-            lambda: self._connection(connection_id).hang_up(is_for_everyone=True, headers=headers),
+            lambda: self._connection(connection_id).hang_up(is_for_everyone=everyone, **options),
         )
 
     async def transfer(
@@ -174,6 +165,7 @@ class CallControl:
         *,
         caller_id: str = "",
         transferee: str = "",
+        context: str = "",
     ) -> None:
         """Transfer the caller away; afterwards the call is no longer ours (acs.md section 6).
 
@@ -183,31 +175,110 @@ class CallControl:
             voip_headers: custom context, for targets that are ACS users.
             caller_id: number shown to a telephone target; needed for those.
             transferee: raw id of who is moved; needed in calls of more than two.
+            context: comes back in the callbacks that tell what became of it.
         """
-        headers = _repeatable("transfer")
+        headers = repeatable("transfer")
         await self._ask(
             "transfer",
             lambda: self._connection(connection_id).transfer_call_to_participant(
-                _identifier(target),
+                identifier(target),
                 voip_headers=voip_headers or None,
-                source_caller_id_number=_identifier(caller_id) if caller_id else None,
-                transferee=_identifier(transferee) if transferee else None,
+                source_caller_id_number=identifier(caller_id) if caller_id else None,
+                transferee=identifier(transferee) if transferee else None,
+                operation_context=context or None,
                 headers=headers,
             ),
         )
 
     async def add_participant(
-        self, connection_id: str, target: str, *, caller_id: str = "", timeout_s: int = 30
-    ) -> None:
-        """Call a third party into the conversation; `timeout_s` (1-180 s) is how long it may ring."""
-        headers = _repeatable("add_participant")
-        await self._ask(
+        self,
+        connection_id: str,
+        target: str,
+        voip_headers: Mapping[str, str] | None = None,
+        *,
+        caller_id: str = "",
+        timeout_s: int = 30,
+        context: str = "",
+    ) -> str:
+        """Call a third party into the conversation; the invitation's id.
+
+        Args:
+            connection_id: ACS's id of the call.
+            target: E.164 or an ACS raw id.
+            voip_headers: custom context, for targets that are ACS users.
+            caller_id: number shown to a telephone target; needed for those.
+            timeout_s: how long it may ring (1-180 s).
+            context: comes back in the callbacks that tell what became of it.
+        """
+        headers = repeatable("add_participant")
+        added = await self._ask(
             "add_participant",
             lambda: self._connection(connection_id).add_participant(
-                _identifier(target),
-                source_caller_id_number=_identifier(caller_id) if caller_id else None,
+                identifier(target),
+                voip_headers=voip_headers or None,
+                source_caller_id_number=identifier(caller_id) if caller_id else None,
                 invitation_timeout=timeout_s,
+                operation_context=context or None,
                 headers=headers,
+            ),
+        )
+        return str(added.invitation_id or "")
+
+    async def cancel_add_participant(self, connection_id: str, invitation_id: str) -> None:
+        """Stop somebody's telephone from ringing; too late when it was answered (a callback says so)."""
+        headers = repeatable("cancel_add_participant")
+        await self._ask(
+            "cancel_add_participant",
+            lambda: self._connection(connection_id).cancel_add_participant_operation(
+                invitation_id, headers=headers
+            ),
+        )
+
+    async def remove_participant(self, connection_id: str, who: str) -> None:
+        """Put somebody (E.164 or a raw id) out of the call."""
+        headers = repeatable("remove_participant")
+        await self._ask(
+            "remove_participant",
+            lambda: self._connection(connection_id).remove_participant(identifier(who), headers=headers),
+        )
+
+    async def participants(self, connection_id: str) -> list[str]:
+        """The raw ids of all who are in the call, ourselves among them."""
+
+        async def every() -> list[str]:
+            found = self._connection(connection_id).list_participants()
+            return [str(one.identifier.raw_id) async for one in found]
+
+        names: list[str] = await self._ask("participants", every)
+        return names
+
+    async def hold(self, connection_id: str, who: str, music: str = "") -> None:
+        """Let somebody (a raw id) neither hear nor be heard; `music` is the address of a WAV file that is played meanwhile."""
+        from azure.communication.callautomation import FileSource
+
+        await self._ask(
+            "hold",
+            lambda: self._connection(connection_id).hold(
+                identifier(who), play_source=FileSource(music) if music else None
+            ),
+        )
+
+    async def unhold(self, connection_id: str, who: str) -> None:
+        """Take somebody (a raw id) off hold."""
+        await self._ask("unhold", lambda: self._connection(connection_id).unhold(identifier(who)))
+
+    async def send_dtmf(self, connection_id: str, digits: str, target: str) -> None:
+        """Press keys (`0`-`9`, `*`, `#`, `A`-`D`) for somebody (a raw id) in the call.
+
+        Raises:
+            InvalidInput: none, more than 18, or others; the text does not show them.
+        """
+        headers = repeatable("send_dtmf")
+        words = tones(digits)
+        await self._ask(
+            "send_dtmf",
+            lambda: self._connection(connection_id).send_dtmf_tones(
+                words, identifier(target), headers=headers
             ),
         )
 
@@ -251,47 +322,6 @@ class CallControl:
             async with asyncio.timeout(self._timeout_s):
                 return await send()
         except HttpResponseError as error:
-            raise _mapped(operation, error.status_code or 0, _sub_code(error)) from None
+            raise mapped(operation, error) from None
         except (AzureError, TimeoutError) as error:
             raise CallControlUnavailable(f"ACS: {operation}: {type(error).__name__}") from None
-
-
-def _sub_code(error: Any) -> str:
-    """The code in the body's `error`, if there is one."""
-    return str(getattr(getattr(error, "error", None), "code", "") or "")
-
-
-def _mapped(operation: str, status: int, code: str) -> PatchcordError:
-    """Our error for an HTTP status and a sub-code; texts hold only these, never a body."""
-    what = f"ACS: {operation}: {status}" + (f"/{code}" if code else "")
-    taken = status == 409 and operation in ("answer", "reject", "redirect")
-    if status in (404, 410) or taken or (status == 400 and code in GONE_SUB_CODES):
-        return CallGone(what)
-    if status in (401, 403):
-        return ConfigurationError(
-            "AZURE_ACS_CONN_KEY or ACS_ENDPOINT", f"access that the ACS resource grants ({what})"
-        )
-    if status in (408, 429) or status >= 500:
-        return CallControlUnavailable(what)
-    return InvalidInput(f"acs.{operation}", f"a request that ACS accepts ({what})")
-
-
-def _repeatable(operation: str, call_id: str = "", first_sent: float | None = None) -> dict[str, str]:
-    """Headers by which ACS knows a repeated request (OASIS Repeatable Requests; acs.md 1.1).
-
-    With a call id the request is the same whoever sends it, else only the SDK's own retries are. The time is always ours:
-    the SDK (1.6.0) would ask `datetime.utcnow`, which is deprecated.
-    """
-    name = uuid.uuid5(REPEATABILITY, f"{operation}:{call_id}") if call_id else uuid.uuid4()
-    sent = datetime.now(UTC) if first_sent is None else datetime.fromtimestamp(first_sent, UTC)
-    return {
-        "Repeatability-Request-ID": str(name),
-        "Repeatability-First-Sent": format_datetime(sent, usegmt=True),
-    }
-
-
-def _identifier(target: str) -> Any:
-    """The SDK's identifier for an E.164 number or a raw id."""
-    from azure.communication.callautomation import CommunicationUserIdentifier, PhoneNumberIdentifier
-
-    return PhoneNumberIdentifier(target) if target.startswith("+") else CommunicationUserIdentifier(target)

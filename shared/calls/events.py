@@ -58,6 +58,7 @@ class EventKind(StrEnum):
     OUTCOME = "outcome"
     HANG_UP = "hang_up"
     TRANSFER = "transfer"
+    HANDOVER = "handover"
     RECORDING = "recording"
     FAULT = "fault"
     MEDIA_CLOSED = "media_closed"

@@ -7,6 +7,7 @@ time. `fold` sorts by (time, id), drops doubles and looks at what is there, so e
 from collections.abc import Iterable, Sequence
 
 from shared.calls.events import CallEvent, EventKind, rfc3339
+from shared.calls.handovers import Attempt, newest_attempt
 from shared.calls.state import NEVER_TAKEN, CallRecord, CallState, Ended, Media
 
 __all__ = ["NEVER_TAKEN", "CallRecord", "CallState", "Ended", "Media", "fold"]
@@ -74,6 +75,7 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
     state = _state(known)
     ended = _ended(known, state)
     media = _media(known)
+    handover = newest_attempt(known.all)
     hang_up = known.first(EventKind.HANG_UP)
     ended_at = _at(disconnected or hang_up or known.first(*_FINAL)) if ended else None
     return CallRecord(
@@ -102,7 +104,7 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
         ended_at=ended_at,
         disconnected_at=_number(disconnected, "seenAt") or _at(disconnected),
         ended=ended,
-        outcome=_outcome(known, ended),
+        outcome=_outcome(known, ended, handover),
         media=media,
         participants=_participants(known),
         transcript=_transcript(known),
@@ -116,11 +118,10 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
         latencies=_latencies(known),
         timeline=[_entry(event) for event in known.all],
         released=disconnected is not None or state in NEVER_TAKEN,
-        settled=known.has(
-            EventKind.OUTCOME, EventKind.HANG_UP, EventKind.TRANSFER, EventKind.TRANSFER_ACCEPTED
-        ),
-        leaving=known.has(EventKind.TRANSFER, EventKind.TRANSFER_ACCEPTED)
-        and not known.has(EventKind.TRANSFER_FAILED),
+        settled=known.has(EventKind.OUTCOME, EventKind.HANG_UP, EventKind.TRANSFER_ACCEPTED)
+        or (handover is not None and (handover.succeeded or handover.leaving)),
+        leaving=handover.leaving if handover else known.has(EventKind.TRANSFER_ACCEPTED),
+        handed_over=handover is not None and handover.together,
         recovering_at=_recovering_at(known, media),
         last_at=known.all[-1].at if known.all else None,
     )
@@ -178,15 +179,18 @@ _NEVER_TAKEN_KIND = {
 }
 
 
-def _outcome(known: _Events, ended: Ended | None) -> dict[str, object] | None:
-    said = known.first(EventKind.OUTCOME)
+def _outcome(known: _Events, ended: Ended | None, handover: Attempt | None) -> dict[str, object] | None:
+    """What the agent said; without that, a handover that succeeded speaks for itself."""
+    event = known.first(EventKind.OUTCOME)
+    said = event.data if event else handover.outcome if handover and handover.succeeded else None
     if said is not None:
+        kind, reason, task = (said.get(key) for key in ("transferType", "reason", "task"))
         return {
-            "transferType": _text(said, "transferType"),
-            "reason": _text(said, "reason"),
-            "currentTaskName": _text(said, "task"),
-            "referenceVariables": said.data.get("referenceVariables") or {},
-            "transferVariables": said.data.get("transferVariables") or {},
+            "transferType": kind if isinstance(kind, str) else "",
+            "reason": reason if isinstance(reason, str) else "",
+            "currentTaskName": task if isinstance(task, str) else "",
+            "referenceVariables": said.get("referenceVariables") or {},
+            "transferVariables": said.get("transferVariables") or {},
         }
     if ended is not None and ended.by == "caller":
         task = _text(known.first(EventKind.RECEIVED), "task")
@@ -284,7 +288,7 @@ def _latencies(known: _Events) -> dict[str, object]:
 def _entry(event: CallEvent) -> dict[str, object]:
     """One line of the timeline; the reason is whatever says why or what."""
     entry: dict[str, object] = {"at": rfc3339(event.at), "kind": event.kind.value}
-    for key in ("reason", "action", "details", "name", "target", "type", "code"):
+    for key in ("reason", "action", "details", "phase", "name", "target", "type", "code"):
         value = event.data.get(key)
         if isinstance(value, str | int) and value != "" and not isinstance(value, bool):
             entry["reason"] = str(value)

@@ -2,7 +2,8 @@
 
 The audio WebSocket broke while ACS still holds the call. Once per loss: if another media host is ready, ACS is asked to
 dial the media address again (it cannot be given another one), and if no audio is back within two seconds, or there is
-no other host, the call is hung up for everyone. The record says `media_lost` and what was tried.
+no other host, the call is hung up for everyone. The record says `media_lost` and what was tried. A caller who already
+talks to a person needs no audio of ours: then only our part of the call ends.
 """
 
 import asyncio
@@ -113,7 +114,10 @@ class Recovery:
         return True
 
     async def give_up(self, record: CallRecord, reason: str = "media_lost") -> None:
-        """Hang up for everyone; recorded first, so that the callback of its end finds the reason. Repeating is harmless."""
+        """Hang up: for everyone, unless the caller talks to a person.
+
+        Recorded first, so that the callback of its end finds the reason. Repeating is harmless.
+        """
         call_id = record.call_id
         logger.warning("call %s: hung up: %s", call_id, reason)
         await self.calls.note(
@@ -123,7 +127,7 @@ class Recovery:
             record.tenant, call_id, "hang_up", EventKind.HANG_UP, by="system", reason=reason
         )
         try:
-            await self.control.hang_up(record.call_connection_id)
+            await self.control.hang_up(record.call_connection_id, everyone=not record.handed_over)
         except CallGone:
             logger.info("call %s: was gone already", call_id)
 

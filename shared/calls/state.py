@@ -58,8 +58,10 @@ class CallRecord:
         previous_calls: our ids of that conversation's earlier calls, oldest first.
         disconnected_at: when we heard that ACS has ended the call.
         released: ACS has nothing of this call any more; until then it counts against limits and is watched.
-        settled: an outcome, a transfer or a hang-up is recorded, so lost media is no accident.
+        settled: an outcome, a hang-up or a handover is recorded that has not failed, so lost media is no accident. While
+            a person is only being called in (a warm handover), the caller is still ours.
         leaving: the caller is being transferred, or has been; a transfer that failed is neither.
+        handed_over: the caller talks to a person in this call: only our part of it may be ended.
         recovering_at: when the last recovery of lost media began that no new media connection has followed.
         last_at: when anything happened last.
     """
@@ -100,6 +102,7 @@ class CallRecord:
     released: bool = False
     settled: bool = False
     leaving: bool = False
+    handed_over: bool = False
     recovering_at: float | None = None
     last_at: float | None = None
 

@@ -8,6 +8,9 @@ from shared.config.transfers import Transfer
 FALLBACK = "fallback"
 """The transfer for the day when an agent itself fails."""
 
+SYSTEM = "system"
+"""The transfer by which an agent gives a caller back to the system that the call came from."""
+
 type BargeIn = Literal["never", "speech", "confirmed"]
 """Whether the caller may talk over a prompt: never; as soon as speech begins; or when it has lasted 250 ms."""
 
@@ -66,7 +69,7 @@ class Agent(Part, tag_field="kind", frozen=True, kw_only=True):
             each recording, it does not ask them.
         redact: runs of 7 digits and more are masked in transcripts.
         transfers: names the agent may transfer to, and where they lead. `fallback` is where a caller goes when this
-            agent and those of `fallback` have failed.
+            agent and those of `fallback` have failed; `system` is where one goes whom it gives back.
         tools: names under `tools` that it may call.
         outputs: JSON Schema of the transfer variables that it may hand over; empty takes any strings.
         keys: single keys that the host itself acts on, and the name under `transfers` that each leads to.

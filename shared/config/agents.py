@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from shared.config.agent import Agent, ConversationalAgent, PostCall, PostCallHttp, PostCallPython
 from shared.config.checks import NAME, SECRET, SECRET_EXPECTED, Mistake
 from shared.config.realtime import RealtimeAgentConfig, realtime_mistakes
-from shared.config.tools import HttpTool, McpServer, PythonTool, ToolConfig
+from shared.config.tools import WEB_EXPECTED, McpServer, ToolConfig, is_web
 from shared.config.transfers import transfer_mistakes
 
 
@@ -59,6 +59,12 @@ def agent_mistakes(
                 "1 <= min_digits <= max_digits <= 64",
                 f"{wanted.min_digits}",
             )
+        if not 0 < wanted.timeout_s <= 120:
+            yield Mistake(
+                f"{place}.secure_digits.{digits}.timeout_s",
+                "seconds, above 0 and at most 120",
+                f"{wanted.timeout_s:g}",
+            )
     if agent.outputs and agent.outputs.get("type") != "object":
         yield Mistake(
             f"{place}.outputs", "a JSON Schema of type object", str(agent.outputs.get("type", "no type"))
@@ -74,13 +80,16 @@ def _kind_mistakes(place: str, agent: AgentConfig, tools: Mapping[str, ToolConfi
                 yield Mistake(f"{place}.dialogue", "the dialogue's YAML file")
         case RealtimeAgentConfig():
             yield from realtime_mistakes(place, agent)
-        case WebSocketAgentConfig():
+        case _:
             if not is_websocket(agent.url):
                 yield Mistake(f"{place}.url", "a wss:// address (ws:// only on loopback)", agent.url)
             if agent.key and not SECRET.fullmatch(agent.key):
                 yield Mistake(f"{place}.key", SECRET_EXPECTED)
-    if not isinstance(agent, EmbeddedAgentConfig) and not 0 <= agent.silence.after_s <= 300:
-        yield Mistake(f"{place}.silence.after_s", "seconds from 0 to 300", f"{agent.silence.after_s:g}")
+    if not isinstance(agent, EmbeddedAgentConfig):
+        if not 0 <= agent.silence.after_s <= 300:
+            yield Mistake(f"{place}.silence.after_s", "seconds from 0 to 300", f"{agent.silence.after_s:g}")
+        if not 0 <= agent.silence.prompts <= 10:
+            yield Mistake(f"{place}.silence.prompts", "a number from 0 to 10", str(agent.silence.prompts))
     if isinstance(agent, RealtimeAgentConfig):
         return
     for index, name in enumerate(agent.tools):
@@ -91,8 +100,8 @@ def _kind_mistakes(place: str, agent: AgentConfig, tools: Mapping[str, ToolConfi
 def _post_call_mistakes(place: str, hook: PostCall | None) -> Iterator[Mistake]:
     match hook:
         case PostCallHttp():
-            if not re.match(r"https://[^/@\s]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/|$)", hook.url):
-                yield Mistake(f"{place}.url", "an https address (http only on loopback)", hook.url)
+            if not is_web(hook.url):
+                yield Mistake(f"{place}.url", WEB_EXPECTED, hook.url)
             if hook.secret and not SECRET.fullmatch(hook.secret):
                 yield Mistake(f"{place}.secret", SECRET_EXPECTED)
         case PostCallPython():
@@ -107,9 +116,3 @@ def is_websocket(url: str) -> bool:
             r"wss://[^/@\s?#]+(/[^@\s?#]*)?|ws://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/[^@\s?#]*)?", url
         )
     )
-
-
-def function_tools(agent: AgentConfig, tools: Mapping[str, ToolConfig]) -> dict[str, HttpTool | PythonTool]:
-    """The declared tools of `agent` that Patchcord itself runs, by name."""
-    found = {name: tools[name] for name in agent.tools}
-    return {name: tool for name, tool in found.items() if not isinstance(tool, McpServer)}

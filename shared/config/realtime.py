@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from shared.config.agent import ConversationalAgent
 from shared.config.checks import SECRET, SECRET_EXPECTED, Mistake, Part
+from shared.config.voices import voice_mistakes
 
 HOSTS = {
-    "openai": ("api.openai.com",),
+    "openai": ("api.openai.com", "eu.api.openai.com"),
     "azure-openai": (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"),
     "voice-live": (".services.ai.azure.com", ".cognitiveservices.azure.com"),
 }
@@ -39,7 +40,7 @@ class TurnDetection(Part, frozen=True, kw_only=True):
         prefix_padding_ms, silence_duration_ms, speech_duration_ms: ms (the last one: Voice Live).
         eagerness: `semantic_vad`: how soon it takes a turn.
         remove_filler_words, languages: Voice Live's semantic ones.
-        end_of_utterance: Voice Live: its `end_of_utterance_detection`, as it stands in Microsoft's reference.
+        end_of_utterance: Voice Live: its `end_of_utterance_detection`: `model`, `threshold_level`, `timeout_ms`.
     """
 
     type: Literal[
@@ -61,7 +62,7 @@ class TurnDetection(Part, frozen=True, kw_only=True):
 
 
 class Transcription(Part, frozen=True, kw_only=True):
-    """Transcripts of the caller; `model` is a deployment's name on Azure OpenAI. `phrases`: Voice Live's phrase list."""
+    """Transcripts of the caller; `model` is a deployment's name on Azure OpenAI. `phrases`: for Voice Live's `azure-speech`."""
 
     model: str
     language: str = ""
@@ -130,41 +131,28 @@ class RealtimeAgentConfig(ConversationalAgent, tag="realtime", frozen=True, kw_o
 def realtime_mistakes(place: str, agent: RealtimeAgentConfig) -> Iterator[Mistake]:
     """What is wrong with a realtime agent."""
     yield from _endpoint_mistakes(place, agent)
-    flat = agent.service == "voice-live"
-    if agent.foundry_agent is None and not agent.model:
-        yield Mistake(f"{place}.model", "the model's name (Azure OpenAI: the deployment's)")
-    if agent.foundry_agent is not None:
-        if not flat:
-            yield Mistake(f"{place}.foundry_agent", "service: voice-live, which alone knows Foundry agents")
-        if agent.auth == "key":
-            yield Mistake(f"{place}.auth", "entra: Foundry agents do not take keys", agent.auth)
-        if agent.model:
-            yield Mistake(f"{place}.model", "nothing beside foundry_agent, which has its own", agent.model)
-    yield from _only_there(place, agent, flat=flat)
+    yield from _model_mistakes(place, agent)
+    yield from _session_mistakes(place, agent)
     yield from _turn_mistakes(f"{place}.turn_detection", agent)
-    if not 60 <= agent.max_session_s <= 7200:
-        yield Mistake(f"{place}.max_session_s", "seconds from 60 to 7200", str(agent.max_session_s))
-    if not 1 <= agent.connections_per_minute <= 10_000:
-        yield Mistake(
-            f"{place}.connections_per_minute",
-            "a whole number from 1 to 10000",
-            str(agent.connections_per_minute),
-        )
+    for name, value, low, high in (
+        ("max_session_s", agent.max_session_s, 60, 7200),
+        ("connections_per_minute", agent.connections_per_minute, 1, 10_000),
+        ("max_output_tokens", agent.max_output_tokens, 1, 4096),
+    ):
+        if value is not None and not low <= value <= high:
+            yield Mistake(f"{place}.{name}", f"a whole number from {low} to {high}", str(value))
 
 
 def _endpoint_mistakes(place: str, agent: RealtimeAgentConfig) -> Iterator[Mistake]:
-    hosts = HOSTS[agent.service]
-    host = re.fullmatch(r"(?:https|wss)://([A-Za-z0-9.-]+)/?", agent.endpoint)
-    known = host is not None and any(
-        host[1].lower().endswith(name) if name.startswith(".") else host[1].lower() == name for name in hosts
-    )
-    if not (known or agent.is_emulated or (not agent.endpoint and agent.service == "openai")):
-        shown = ", ".join(("NAME" if name.startswith(".") else "") + name for name in hosts)
+    if not (_is_known(agent) or agent.is_emulated or (not agent.endpoint and agent.service == "openai")):
+        shown = ", ".join(("NAME" if name.startswith(".") else "") + name for name in HOSTS[agent.service])
         yield Mistake(
             f"{place}.endpoint",
             f"https:// and one of {shown}, without a path (ws:// only on loopback)",
             agent.endpoint,
         )
+    if agent.service == "voice-live" and not re.fullmatch(r"\d{4}-\d\d-\d\d(-preview)?", agent.api_version):
+        yield Mistake(f"{place}.api_version", "a version such as 2026-07-15", agent.api_version)
     if agent.auth == "none" and not agent.is_emulated:
         yield Mistake(f"{place}.auth", "key or entra (none is for an emulated model)", agent.auth)
     if agent.auth == "entra" and agent.service == "openai":
@@ -173,34 +161,103 @@ def _endpoint_mistakes(place: str, agent: RealtimeAgentConfig) -> Iterator[Mista
         yield Mistake(f"{place}.key", SECRET_EXPECTED)  # not shown: it may be the key
 
 
-def _only_there(place: str, agent: RealtimeAgentConfig, *, flat: bool) -> Iterator[Mistake]:
-    """Fields of the other dialect."""
+def _is_known(agent: RealtimeAgentConfig) -> bool:
+    """Whether the service's keys may be sent to the endpoint."""
+    host = re.fullmatch(r"(?:https|wss)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)/?", agent.endpoint.lower())
+    return host is not None and any(
+        host[1].endswith(name) if name.startswith(".") else host[1] == name for name in HOSTS[agent.service]
+    )
+
+
+def _model_mistakes(place: str, agent: RealtimeAgentConfig) -> Iterator[Mistake]:
+    foundry = agent.foundry_agent
+    if foundry is None:
+        if not agent.model:
+            yield Mistake(f"{place}.model", "the model's name (Azure OpenAI: the deployment's)")
+        return
+    if agent.service != "voice-live":
+        yield Mistake(f"{place}.foundry_agent", "service: voice-live, which alone knows Foundry agents")
+    if not (foundry.name and foundry.project):
+        yield Mistake(f"{place}.foundry_agent", "a name and a project")
+    if agent.auth == "key":
+        yield Mistake(f"{place}.auth", "entra: Foundry agents do not take keys", agent.auth)
+    for name, given in (
+        ("model", agent.model),
+        ("instructions", agent.instructions),
+        ("tools", agent.tools),
+        ("temperature", agent.temperature is not None),
+        ("max_output_tokens", agent.max_output_tokens is not None),
+    ):
+        if given:
+            yield Mistake(f"{place}.{name}", "nothing beside foundry_agent, which has its own in Foundry")
+
+
+def _session_mistakes(place: str, agent: RealtimeAgentConfig) -> Iterator[Mistake]:
+    flat = agent.service == "voice-live"
     if not flat:
         for name, there in (
+            ("audio", agent.audio != "pcm24KMono"),
             ("temperature", agent.temperature is not None),
             ("echo_cancellation", agent.echo_cancellation),
             ("interim_response", agent.interim_response is not None),
-            ("voice", isinstance(agent.voice, dict)),
             ("noise_reduction", agent.noise_reduction == "azure_deep_noise_suppression"),
-            ("transcription.phrases", agent.transcription is not None and bool(agent.transcription.phrases)),
         ):
             if there:
-                yield Mistake(f"{place}.{name}", "a value that is not only Voice Live's", "")
-    low = 0.5 if flat else 0.25
-    if agent.speed is not None and not low <= agent.speed <= 1.5:
-        yield Mistake(f"{place}.speed", f"a number from {low:g} to 1.5", f"{agent.speed:g}")
+                yield Mistake(f"{place}.{name}", "a value that is not only Voice Live's")
+    yield from voice_mistakes(
+        f"{place}.voice", agent.voice, voice_live=flat, with_speed=agent.speed is not None
+    )
+    for name, number, low, high in (
+        ("speed", agent.speed, 0.5 if flat else 0.25, 1.5),
+        ("temperature", agent.temperature, 0, 1.2),
+    ):
+        if number is not None and not low <= number <= high:
+            yield Mistake(f"{place}.{name}", f"a number from {low:g} to {high:g}", f"{number:g}")
+    heard = agent.transcription
+    if heard is not None and not heard.model:
+        yield Mistake(f"{place}.transcription.model", "the model's name (Azure OpenAI: the deployment's)")
+    if heard is not None and heard.phrases and not (flat and heard.model == "azure-speech"):
+        yield Mistake(
+            f"{place}.transcription.phrases", "model: azure-speech (Voice Live), which alone takes them"
+        )
+    interim = agent.interim_response
+    if interim is not None and interim.texts and interim.instructions:
+        yield Mistake(f"{place}.interim_response", "texts or instructions, not both")
+    if interim is not None and not 0 <= interim.latency_threshold_ms <= 60_000:
+        yield Mistake(
+            f"{place}.interim_response.latency_threshold_ms",
+            "milliseconds from 0 to 60000",
+            str(interim.latency_threshold_ms),
+        )
 
 
 def _turn_mistakes(place: str, agent: RealtimeAgentConfig) -> Iterator[Mistake]:
     wanted = agent.turn_detection
+    flat = agent.service == "voice-live"
     if agent.service == "azure-openai" and wanted.type == "semantic_vad":
         yield Mistake(
             f"{place}.type",
             "server_vad: Azure OpenAI takes semantic_vad and then never reports speech (livekit/agents#6871)",
             wanted.type,
         )
-    if agent.service != "voice-live" and wanted.type.startswith("azure_"):
+    if flat and wanted.type == "semantic_vad":
+        yield Mistake(f"{place}.type", "azure_semantic_vad or another of Voice Live's", wanted.type)
+    if not flat and wanted.type.startswith("azure_"):
         yield Mistake(f"{place}.type", "server_vad or semantic_vad (azure_… is Voice Live's)", wanted.type)
+    kind = wanted.type or ("azure_semantic_vad" if flat else "server_vad")
+    azure = kind.startswith("azure_")
+    for name, given, fits in (
+        ("threshold", wanted.threshold is not None, kind != "semantic_vad"),
+        ("prefix_padding_ms", wanted.prefix_padding_ms is not None, kind != "semantic_vad"),
+        ("silence_duration_ms", wanted.silence_duration_ms is not None, kind != "semantic_vad"),
+        ("eagerness", bool(wanted.eagerness), kind == "semantic_vad"),
+        ("speech_duration_ms", wanted.speech_duration_ms is not None, azure),
+        ("remove_filler_words", wanted.remove_filler_words is not None, azure),
+        ("languages", bool(wanted.languages), azure and kind != "azure_semantic_vad_en"),
+        ("end_of_utterance", bool(wanted.end_of_utterance), flat),
+    ):
+        if given and not fits:
+            yield Mistake(f"{place}.{name}", f"nothing: {kind} of {agent.service} does not know it")
     if wanted.threshold is not None and not 0.01 <= wanted.threshold < 1:
         yield Mistake(f"{place}.threshold", "a number from 0.01 to below 1", f"{wanted.threshold:g}")
     for name, value in (
@@ -210,5 +267,22 @@ def _turn_mistakes(place: str, agent: RealtimeAgentConfig) -> Iterator[Mistake]:
     ):
         if value is not None and not 0 <= value <= 10_000:
             yield Mistake(f"{place}.{name}", "milliseconds from 0 to 10000", str(value))
-    if wanted.eagerness and wanted.type != "semantic_vad":
-        yield Mistake(f"{place}.eagerness", "nothing: it belongs to semantic_vad", wanted.eagerness)
+    yield from _utterance_mistakes(f"{place}.end_of_utterance", wanted.end_of_utterance)
+
+
+def _utterance_mistakes(place: str, wanted: dict[str, Any]) -> Iterator[Mistake]:
+    """`azure.ai.voicelive.models.EouDetection` has the fields."""
+    if not wanted:
+        return
+    models = tuple("semantic_detection_v1" + language for language in ("", "_en", "_multilingual"))
+    levels = ("low", "medium", "high", "default")
+    timeout = wanted.get("timeout_ms", 1)
+    for name, fits, expected in (
+        ("model", wanted.get("model") in models, f"one of {', '.join(models)}"),
+        ("threshold_level", wanted.get("threshold_level", "low") in levels, f"one of {', '.join(levels)}"),
+        ("timeout_ms", type(timeout) is int and 0 < timeout <= 10_000, "milliseconds from 1 to 10000"),
+    ):
+        if not fits:
+            yield Mistake(f"{place}.{name}", expected, str(wanted.get(name, "")))
+    for name in wanted.keys() - {"model", "threshold_level", "timeout_ms"}:
+        yield Mistake(f"{place}.{name}", "nothing: Voice Live does not know it")

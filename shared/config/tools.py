@@ -33,7 +33,7 @@ class _Function(Part, tag_field="kind", frozen=True, kw_only=True):
     Attributes:
         description: what the agent is told about it.
         parameters: JSON Schema of the arguments, an object; arguments that do not fit are answered with an error.
-        timeout_s: seconds until the agent is told that it takes longer.
+        timeout_s: seconds until it is given up and the agent is told so.
         saying: said to the caller when the tool takes longer than `saying_after_s`; "" says nothing.
         saying_after_s: seconds.
         while_running: `listen` lets the agent talk meanwhile; `hold` keeps it from answering until the result is there.
@@ -48,12 +48,12 @@ class _Function(Part, tag_field="kind", frozen=True, kw_only=True):
 
 
 class HttpTool(_Function, tag="http", frozen=True, kw_only=True):
-    """A request to a web service.
+    """A request to a web service. Where an argument may stand, `{secure.NAME}` may: digits that the caller has keyed in.
 
     Attributes:
-        url: with `{argument}` in path or query (percent-encoded); https, http only on loopback.
+        url: with `{argument}` in path or query (percent-encoded), never in the host; https, http only on loopback.
         body: JSON sent by POST, PUT and PATCH; strings in it may hold `{argument}`; None sends all arguments.
-        headers: further headers, without secrets.
+        headers: further headers, without secrets; they may hold `{argument}`.
         response: field of the result → JSON Pointer into the answer's JSON; empty hands the whole answer on.
     """
 
@@ -89,6 +89,17 @@ class McpServer(Part, tag_field="kind", tag="mcp", frozen=True, kw_only=True):
 
 type ToolConfig = HttpTool | PythonTool | McpServer
 
+WEB = re.compile(
+    r"(https://([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.?|\[[0-9A-Fa-f:.]+\])|http://(127\.0\.0\.1|localhost|\[::1\]))"
+    r"(:\d{1,5})?([/?][^\s#\\]*)?"
+)
+WEB_EXPECTED = "an https address (http only on loopback) without user and fragment"
+
+
+def is_web(url: str) -> bool:
+    """Whether a secret may be sent to `url`: https, or http on loopback; host written out, no user, no fragment."""
+    return bool(WEB.fullmatch(url))
+
 
 def tool_mistakes(place: str, name: str, tool: ToolConfig) -> Iterator[Mistake]:
     """What is wrong with one tool."""
@@ -96,24 +107,24 @@ def tool_mistakes(place: str, name: str, tool: ToolConfig) -> Iterator[Mistake]:
         yield Mistake(place, "a name of small letters, digits and _ that no built-in tool has", name)
     match tool:
         case McpServer():
-            if not _is_web(tool.server_url):
-                yield Mistake(
-                    f"{place}.server_url", "an https address (http only on loopback)", tool.server_url
-                )
+            if not is_web(tool.server_url):
+                yield Mistake(f"{place}.server_url", WEB_EXPECTED, tool.server_url)
             if tool.authorization and not SECRET.fullmatch(tool.authorization):
                 yield Mistake(f"{place}.authorization", SECRET_EXPECTED)
             return
         case HttpTool():
-            if not _is_web(tool.url):
-                yield Mistake(f"{place}.url", "an https address (http only on loopback)", tool.url)
+            if not is_web(tool.url):
+                yield Mistake(f"{place}.url", WEB_EXPECTED, tool.url)
             if tool.auth is not None and not SECRET.fullmatch(tool.auth.secret):
                 yield Mistake(f"{place}.auth.secret", SECRET_EXPECTED)
+            if tool.body is not None and tool.method in ("GET", "DELETE"):
+                yield Mistake(f"{place}.body", "no body with GET and DELETE", tool.method)
             for field, pointer in tool.response.items():
                 if not POINTER.fullmatch(pointer):
                     yield Mistake(
                         f"{place}.response.{field}", "a JSON Pointer such as /order/status", pointer
                     )
-        case PythonTool():
+        case _:
             if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", tool.entry_point):
                 yield Mistake(f"{place}.entry_point", "package.module:function", tool.entry_point)
     if tool.parameters.get("type") != "object":
@@ -126,7 +137,3 @@ def tool_mistakes(place: str, name: str, tool: ToolConfig) -> Iterator[Mistake]:
     ):
         if not 0 < value <= top:
             yield Mistake(f"{place}.{field}", f"seconds, above 0 and at most {top:g}", f"{value:g}")
-
-
-def _is_web(url: str) -> bool:
-    return bool(re.match(r"https://[^/@\s]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$)", url))

@@ -1,5 +1,6 @@
 """Where an agent may send a caller, as `patchcord.yaml` declares it."""
 
+import re
 from collections.abc import Iterator
 from typing import Literal
 
@@ -18,6 +19,8 @@ class Transfer(Part, frozen=True, kw_only=True):
         stay: warm: afterwards the agent goes on listening for the transcript, or leaves the call.
         ring_s: for how long the other side may ring (s).
         confirm_s: warm: for how long its confirmation is waited for (s).
+        hold_music: warm: https address of a WAV file (16 kHz, mono, 16 bit) that the caller hears meanwhile; "" leaves that
+            to ACS, which may mean silence.
     """
 
     to: str
@@ -27,6 +30,7 @@ class Transfer(Part, frozen=True, kw_only=True):
     stay: Literal["listen", "leave"] = "leave"
     ring_s: int = 30
     confirm_s: float = 20.0
+    hold_music: str = ""
 
 
 def transfer_mistakes(place: str, transfer: str | Transfer) -> Iterator[Mistake]:
@@ -41,3 +45,7 @@ def transfer_mistakes(place: str, transfer: str | Transfer) -> Iterator[Mistake]
         yield Mistake(f"{place}.ring_s", "seconds from 5 to 180", str(transfer.ring_s))
     if not 3 <= transfer.confirm_s <= 120:
         yield Mistake(f"{place}.confirm_s", "seconds from 3 to 120", f"{transfer.confirm_s:g}")
+    if transfer.hold_music and not re.match(
+        r"https://[^/@\s]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/|$)", transfer.hold_music
+    ):
+        yield Mistake(f"{place}.hold_music", "an https address (http only on loopback)", transfer.hold_music)

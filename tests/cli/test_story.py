@@ -51,3 +51,29 @@ async def test_the_story_and_the_transcript_are_merged_and_no_turn_is_told_twice
         "agent said    “A long” … (interrupted)",
         "ended         agent_hung_up",
     ]
+
+
+async def test_tools_and_handovers_are_told_once_where_they_are_wished():
+    async def story():
+        yield {"t": 0, "kind": "ringing"}
+        await done.wait()
+
+    async def record():
+        timeline = [
+            {"at": "1", "kind": "received"},
+            {"at": "2", "kind": "tool", "reason": "lookup_order"},
+            {"at": "3", "kind": "handover", "reason": "confirmed"},
+            {"at": "3", "kind": "handover", "reason": "left"},
+        ]
+        yield {"timeline": timeline}
+        yield {"timeline": timeline}
+        done.set()
+
+    for steps, expected in (
+        (True, ["ringing", "agent uses    lookup_order", "handover      confirmed", "handover      left"]),
+        (False, ["ringing"]),
+    ):
+        done = asyncio.Event()
+        out = io.StringIO()
+        await Storyteller(out, record, steps=steps).follow(story())
+        assert [text[10:].strip() for text in out.getvalue().splitlines()] == expected

@@ -20,7 +20,7 @@ CALLS = 20
 SECONDS = 6
 CONFIG = """
 agents:
-  mirror: {{kind: realtime, url: {url}, model: echo, recording: true}}
+  mirror: {{kind: realtime, service: openai, endpoint: {url}, auth: none, model: echo, recording: true}}
 routes:
   - {{name: all, to: ["*"], agent: mirror}}
 """
@@ -44,7 +44,7 @@ def read(source) -> tuple[np.ndarray, int]:
 async def test_nobody_hears_another_and_all_finish_after_sigterm(tmp_path):
     async with EchoModel() as model:
         config = tmp_path / "patchcord.yaml"
-        config.write_text(CONFIG.format(url=model.url))
+        config.write_text(CONFIG.format(url=model.endpoint))
         async with running_stack(tmp_path / "stack", config=config) as stack:
             calls = [
                 await stack.emulator.dial(

@@ -235,6 +235,26 @@ async def test_hold_music_is_played_until_the_end_of_the_hold(app: App) -> None:
     assert set(app.media[0].pcm()) == {0}
 
 
+async def test_an_invited_telephones_keys_reach_the_app_even_while_the_caller_is_on_hold(app: App) -> None:
+    await three(app, PhoneNumberIdentifier(PHONE), steps=[{"wait_ms": 60_000}])
+    await app.connection.hold(PhoneNumberIdentifier(CALLER[2:]))
+    await invited(app).press_keys("1#")
+    await app.media[0].until(lambda media: media.kinds().count("DtmfData") == 2)
+
+
+async def test_two_telephones_go_on_talking_when_the_app_has_left(app: App) -> None:
+    call, _ = await three(app, PhoneNumberIdentifier(PHONE), steps=[{"tone": {"hz": 700, "seconds": 20}}])
+    await app.connection.hang_up(is_for_everyone=False)
+    await app.callback("CallDisconnected")
+    before = call.summary()["heard_ms"]
+    async with asyncio.timeout(patience(5)):
+        while call.summary()["heard_ms"] < before + 200:
+            await asyncio.sleep(0.05)
+    assert invited(app).summary()["ended"] is None
+    call.hang_up()
+    await ended(invited(app))
+
+
 @pytest.mark.parametrize("operation", ["hold", "unhold"])
 async def test_holding_somebody_who_is_not_there(app: App, operation: str) -> None:
     await talking(app)

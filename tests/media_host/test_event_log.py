@@ -75,3 +75,9 @@ async def test_the_queue_is_bounded_and_the_end_too(book, monkeypatch):
 
 async def test_a_log_that_never_started_closes():
     await EventLog(Book().append, lambda: 5.0, "x").close(1)
+
+
+async def test_a_message_may_be_an_agents_own_words_and_is_masked(book, log):
+    log.note(EventKind.FAULT, code="refused", message="card 4111 1111 1111 1111 was refused (code 1011)")
+    assert await log.flush(1)
+    assert book.events[0].data["message"] == "card [16 digits] was refused (code 1011)"

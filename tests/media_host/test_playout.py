@@ -170,6 +170,45 @@ async def test_a_turn_that_was_flushed_is_not_played(rig):
     assert rig.played == []
 
 
+async def test_a_line_that_echoes_marks_corrects_the_path():
+    marks = []
+    rig = Rig(send_mark=lambda name: marks.append((len(rig.sent), name)))
+    rig.playout.push("a", rig.audio(20))
+    assert marks == [(1, "g0.1")]  # behind the audio that it marks
+    rig.clock.ms = 110.0
+    rig.playout.marked("g0.1", 110.0)  # 20 ms of audio and 90 ms of path
+    rig.playout.push("a", rig.audio(1000))
+    rig.run(400)
+    assert rig.playout.left_ms == pytest.approx(600 + 90)
+    assert [name for _, name in marks] == ["g0.1", "g0.2", "g0.3", "g0.4"]
+    rig.playout.marked("g0.3", rig.clock.ms)  # as late as it can be
+    heard = rig.playout.flush()[0].heard_ms
+    rig.playout.marked("g0.4", rig.clock.ms)  # a clear sends all of them back
+    assert 20 < heard < 400
+    rig.playout.push("b", rig.audio(20))
+    assert marks[-1][1] == "g1.5"
+    rig.playout.close()
+
+
+async def test_a_line_without_marks_ignores_them(rig):
+    rig.playout.push("a", rig.audio(20))
+    rig.playout.marked("g0.1", 5000.0)
+    rig.clock.ms = 400.0
+    assert rig.playout.flush() == [Heard("a", 20, 20)]
+
+
+async def test_a_turn_is_over_when_the_learnt_path_says_so():
+    rig = Rig(send_mark=lambda name: None)
+    rig.playout.push("a", rig.audio(20))
+    rig.playout.marked("g0.1", 70.0)
+    rig.playout.end("a")
+    rig.run(60)
+    assert rig.played == []
+    rig.run(20)
+    assert rig.played == [Heard("a", 20, 20)]
+    rig.playout.close()
+
+
 async def test_one_ticker_serves_all_and_rests_when_nothing_waits():
     ticker = Ticker()
     done = asyncio.Event()

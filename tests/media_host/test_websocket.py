@@ -107,6 +107,95 @@ async def test_messages_are_delivered_once_in_order(line, sent, texts, size):
     assert line.closes == []
 
 
+@pytest.fixture
+async def binary_line(opened, fast):
+    """An open connection that takes binary messages too."""
+    listener = await opened(fast, LIMITS, binary=True)
+    await listener.peer.upgrade()
+    return listener
+
+
+def as_binary(frames):
+    """The same frames with opcode 2 instead of 1."""
+    return [bytes([raw[0] + 1]) + raw[1:] if raw[0] & 0x0F == 1 else raw for raw in frames]
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000], ids=["bytes", "sevens", "whole"])
+@pytest.mark.parametrize(("sent", "messages"), [case[1:] for case in GOOD], ids=[case[0] for case in GOOD])
+async def test_binary_messages_are_delivered_like_texts_where_they_are_wanted(
+    binary_line, sent, messages, size
+):
+    for piece in pieces(as_binary(sent), size):
+        binary_line.connection.data_received(piece)
+    assert binary_line.binaries == messages
+    assert binary_line.texts == binary_line.closes == []
+
+
+MIXED = [
+    ("any bytes", [frame(bytes(range(256)), opcode=2)], [bytes(range(256))]),
+    ("no UTF-8", [frame(b"\xff\xfe", opcode=2)], [b"\xff\xfe"]),
+    (
+        "no UTF-8 in fragments",
+        [frame(b"\xff", opcode=2, fin=False), frame(b"\xfe", opcode=0)],
+        [b"\xff\xfe"],
+    ),
+    ("one after the other", [frame(b"a"), frame(b"b", opcode=2), frame(b"c")], ["a", b"b", "c"]),
+    (
+        "text behind binary fragments is text",
+        [frame(b"a", opcode=2, fin=False), frame(b"b", opcode=0), frame(b"c", fin=False), frame(b"d", opcode=0)],
+        [b"ab", "cd"],
+    ),
+    (
+        "binary behind text fragments is binary",
+        [frame(b"a", fin=False), frame(b"b", opcode=0), frame(b"\xff", opcode=2, fin=False), frame(b"", opcode=0)],
+        ["ab", b"\xff"],
+    ),
+    ("the limit", [frame(b"\x80" * 2000, opcode=2)], [b"\x80" * 2000]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [1, 100_000], ids=["bytes", "whole"])
+@pytest.mark.parametrize(("sent", "messages"), [case[1:] for case in MIXED], ids=[case[0] for case in MIXED])
+async def test_both_kinds_keep_their_order_and_their_kind(binary_line, sent, messages, size):
+    for piece in pieces(sent, size):
+        binary_line.connection.data_received(piece)
+    assert binary_line.messages == messages
+
+
+BAD_BINARY = [(name, as_binary(sent), code) for name, sent, code in BAD if code in (1002, 1009)] + [
+    ("binary inside a text", [frame(b"a", fin=False), frame(b"b", opcode=2)], 1002),
+    ("text inside a binary", [frame(b"a", opcode=2, fin=False), frame(b"b")], 1002),
+    ("a text that is no UTF-8", [frame(b"\xff")], 1007),
+]
+
+
+@pytest.mark.parametrize("size", [1, 100_000], ids=["bytes", "whole"])
+@pytest.mark.parametrize(
+    ("sent", "code"), [case[1:] for case in BAD_BINARY], ids=[case[0] for case in BAD_BINARY]
+)
+async def test_the_rules_hold_for_binary_messages(binary_line, sent, code, size):
+    for piece in pieces([frame(b"before", opcode=2), *sent, frame(b"behind", opcode=2)], size):
+        binary_line.connection.data_received(piece)
+    assert await binary_line.peer.close_code() == code
+    assert binary_line.messages == [b"before"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536])
+async def test_binary_that_we_send_arrives(line, size):
+    assert line.connection.send_binary(b"\xff" * size)
+    assert line.connection.send_text(b"x" * size)
+    assert await line.peer.frame() == (2, b"\xff" * size)
+    assert await line.peer.frame() == (1, b"x" * size)
+
+
+async def test_a_fault_in_the_callback_for_binary_and_a_close_from_it(binary_line):
+    binary_line.hook = lambda data: binary_line.connection.close(1000)
+    binary_line.peer.writer.write(frame(b"one", opcode=2) + frame(b"two", opcode=2))
+    assert await binary_line.peer.close_code() == 1000
+    assert binary_line.binaries == [b"one"]
+    assert not binary_line.connection.send_binary(b"too late")
+
+
 @pytest.mark.parametrize("size", [1, 100_000], ids=["bytes", "whole"])
 @pytest.mark.parametrize(("sent", "code"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
 async def test_a_broken_rule_closes_with_its_code_and_nothing_behind_it_is_delivered(line, sent, code, size):
@@ -225,6 +314,14 @@ async def test_too_many_messages_are_1008(with_limits):
     assert len(line.texts) < 21
 
 
+async def test_too_many_binary_messages_are_1008(opened, fast):
+    line = await opened(fast, replace(SERVER_LIMITS, rate=20), binary=True)
+    await line.peer.upgrade()
+    line.peer.writer.write(frame(b"\xff", opcode=2) * 100)
+    assert await line.peer.close_code() == 1008
+    assert len(line.binaries) < 21
+
+
 async def test_pings_count_too(with_limits):
     line = await with_limits(rate=20)
     line.peer.writer.write(frame(b"", opcode=9) * 100)
@@ -268,9 +365,10 @@ async def test_a_slow_peer_costs_bounded_memory_and_drops_are_counted(with_limit
     line = await with_limits(write_bound=50_000)
     line.peer.writer.transport.pause_reading()
     sent = [line.connection.send_text(b"x" * 1400) for _ in range(20_000)]
+    assert not line.connection.send_binary(b"x")
     waiting = line.connection._waiting()
     assert waiting < 60_000
-    assert line.connection.dropped == sent.count(False) > 0
+    assert line.connection.dropped - 1 == sent.count(False) > 0
     while line.connection.send_text(b"x" * 1400, must=True):
         pass
     assert 99_000 < line.connection._waiting() < 110_000

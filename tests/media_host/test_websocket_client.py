@@ -50,6 +50,82 @@ async def test_round_trip_with_the_librarys_server(fast):
         await connection.wait_closed()
 
 
+async def test_both_kinds_of_messages_with_the_librarys_server_and_a_subprotocol(fast):
+    async def echo(ws):
+        assert ws.subprotocol == "voice-agent.v1"
+        async for message in ws:
+            await ws.send(message)
+
+    listener = Listener()
+    messages = [bytes(range(256)), "häßlich", b"", "", b"\xff" * 60_000] + [b"%d" % n for n in range(300)]
+    async with serve(
+        echo, "127.0.0.1", 0, compression=None, subprotocols=["other", "voice-agent.v1"]
+    ) as server:
+        connection = await dial(
+            server, listener, fast, subprotocol="voice-agent.v1", on_binary=listener.on_binary
+        )
+        for message in messages:
+            if isinstance(message, bytes):
+                assert connection.send_binary(message)
+            else:
+                assert connection.send_text(message.encode())
+        async with asyncio.timeout(patience(5)):
+            while len(listener.messages) < len(messages):
+                await asyncio.sleep(0)
+        assert listener.messages == messages
+        connection.close()
+        await connection.wait_closed()
+
+
+def choosing(*chosen):
+    """A server that upgrades and answers with these subprotocols, whatever was offered, and then sends a message."""
+
+    async def talk(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = next(line.split(": ")[1] for line in head.split("\r\n") if line.startswith("Sec-WebSocket-Key"))
+        lines = [f"Sec-WebSocket-Protocol: {name}\r\n" for name in chosen]
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + websockets.utils.accept_key(key).encode() + b"\r\n"
+            + "".join(lines).encode() + b"\r\n" + frame(b"too early", mask=None)
+        )  # fmt: skip
+        await reader.read()
+
+    return talk
+
+
+@pytest.mark.parametrize("chosen", [(), ("other",), ("voice-agent.v1", "other")])
+async def test_a_server_that_does_not_agree_to_our_subprotocol_is_refused(fast, chosen):
+    listener = Listener()
+    async with raw_server(choosing(*chosen)) as server:
+        with pytest.raises(InvalidHandshake):
+            await dial(server, listener, fast, subprotocol="voice-agent.v1")
+    assert listener.texts == listener.closes == []
+
+
+async def test_a_subprotocol_that_we_have_not_offered_is_refused(fast):
+    listener = Listener()
+    async with raw_server(choosing("voice-agent.v1")) as server:
+        with pytest.raises(InvalidHandshake):
+            await dial(server, listener, fast)
+
+
+async def test_a_redirect_is_not_followed(fast):
+    asked = []
+
+    def redirect(connection, request):
+        asked.append(request.path)
+        response = connection.respond(302, "over there")
+        response.headers["Location"] = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/elsewhere"
+        return response
+
+    async with serve(lambda ws: None, "127.0.0.1", 0, process_request=redirect) as server:
+        with pytest.raises(InvalidStatus) as caught:
+            await dial(server, Listener(), fast, headers={"Authorization": "Bearer k"})
+    assert caught.value.response.status_code == 302
+    assert asked == ["/v1?model=x"]
+
+
 async def test_what_comes_with_the_answer_is_delivered_and_the_servers_farewell_told(fast):
     async def talk(ws):
         for n in range(50):

@@ -18,6 +18,8 @@ OPERATIONS = (
     ("POST", r"/calling/callConnections/[^/:]+:(\w+)"),
     ("POST", r"/calling/callConnections/[^/:]+/participants:(\w+)"),
     ("GET", r"/calling/callConnections/[^/:]+()"),
+    ("GET", r"/calling/callConnections/[^/:]+/(participants)"),
+    ("DELETE", r"/calling/callConnections/([^/:]+)"),
 )
 STATUS = {
     "answer": 200,
@@ -26,6 +28,13 @@ STATUS = {
     "terminate": 204,
     "transferToParticipant": 202,
     "add": 202,
+    "remove": 202,
+    "cancelAddParticipant": 202,
+    "hold": 200,
+    "unhold": 200,
+    "sendDtmfTones": 202,
+    "participants": 200,
+    "leave": 204,
     "startMediaStreaming": 202,
     "stopMediaStreaming": 202,
     "properties": 200,
@@ -57,6 +66,7 @@ class AcsRest:
         self.requests: list[Recorded] = []
         self.connection_id = "cc-1"
         self.state = "connected"
+        self.participants = ["4:+14255550100", "8:acs:resource_app"]
         self.hold = None  # an asyncio.Event: answers wait for it
         self.arrived = asyncio.Event()
         self._told: dict[str, list[Told]] = {}
@@ -82,7 +92,7 @@ class AcsRest:
         for method, pattern in OPERATIONS:
             found = re.fullmatch(pattern, path)
             if method == request.method and found:
-                operation = found[1] or "properties"
+                operation = "leave" if method == "DELETE" else found[1] or "properties"
         text = await request.text()
         recorded = Recorded(operation, path, request.headers.copy(), json.loads(text) if text else {})
         self.requests.append(recorded)
@@ -109,7 +119,10 @@ class AcsRest:
                 "serverCallId": "server-1",
                 "correlationId": "corr-1",
             }
-        return {}
+        if operation == "participants":
+            roster = [{"identifier": {"rawId": who, "kind": "unknown"}} for who in self.participants]
+            return {"value": [{**one, "isMuted": False, "isOnHold": False} for one in roster]}
+        return {"invitationId": "invitation-1"} if operation == "add" else {}
 
     async def __aenter__(self) -> "AcsRest":
         app = web.Application()

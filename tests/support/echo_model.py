@@ -6,15 +6,15 @@ from contextlib import suppress
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.realtime_server import echo
+from tests.support.realtime_server import delta, echo
 
 
 class EchoModel:
-    """`async with EchoModel() as model`: `model.url`; each session speaks one endless answer."""
+    """`async with EchoModel() as model`: `model.endpoint`; each session speaks one endless answer."""
 
     async def __aenter__(self) -> "EchoModel":
         self._server = await serve(self._session, "127.0.0.1", 0, compression=None, close_timeout=0.5)
-        self.url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1/realtime"
+        self.endpoint = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -33,14 +33,4 @@ class EchoModel:
                     await send(echo(event))
                     await send({"type": "response.created", "event_id": "e", "response": {"id": "r"}})
                 elif event["type"] == "input_audio_buffer.append":
-                    await send(
-                        {
-                            "type": "response.output_audio.delta",
-                            "event_id": "e",
-                            "response_id": "r",
-                            "item_id": "i",
-                            "output_index": 0,
-                            "content_index": 0,
-                            "delta": event["audio"],
-                        }
-                    )
+                    await send(delta("r", "i", b"") | {"delta": event["audio"]})

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed
 
-from media_host import ending
+from media_host import ending, handover_attempt
 from media_host.audio import ACS_CODECS, to_pieces
 from media_host.host import MediaHost
 from media_host.notices import TEXTS
@@ -34,10 +34,19 @@ from tests.support.timing import patience
 
 CONFIG = """
 agents:
-  puppet: {kind: embedded, dialogue: none.yaml}
+  puppet: {kind: embedded, dialogue: none.yaml, tools: [lookup_order]}
   recorded: {kind: embedded, dialogue: none.yaml, recording: true, recording_consent: true}
   helped: {kind: embedded, dialogue: none.yaml, transfers: {fallback: "+18005559999", desk: "8:acs:r_1"}}
   narrow: {kind: embedded, dialogue: none.yaml, audio: pcm16KMono}
+  slow: {kind: embedded, dialogue: none.yaml, tools: [for_ever]}
+  after: {kind: embedded, dialogue: none.yaml, post_call: {kind: python, entry_point: "tests.support.media_tools:seen"}}
+tools:
+  lookup_order:
+    kind: python
+    description: Looks up an order.
+    entry_point: media_host.tools.samples:lookup_order
+    parameters: {type: object, properties: {order_number: {type: string}}, required: [order_number]}
+  for_ever: {kind: python, description: Never ends., entry_point: "tests.support.media_tools:for_ever", timeout_s: 60}
 routes:
   - {name: desk, to: ["*"], agent: puppet}
 """
@@ -252,7 +261,7 @@ async def open_media_world(folder: Path, monkeypatch, *, fast=True, **changes):
     """A `MediaWorld` with its host listening; `changes` are settings of the host."""
     (folder / "patchcord.yaml").write_text(CONFIG)
     monkeypatch.setattr(ending, "CLOSE_S", 0.2)
-    monkeypatch.setattr(ending, "TRANSFER_POLL_S", 0.05)
+    monkeypatch.setattr(handover_attempt, "POLL_S", 0.05)
 
     async def keys(_request):
         return web.Response(text=world.signer.jwks())

@@ -127,6 +127,8 @@ class Listener:
 
     def __init__(self) -> None:
         self.texts: list[bytes] = []
+        self.binaries: list[bytes] = []
+        self.messages: list[str | bytes] = []  # both kinds, texts as str
         self.closes: list[tuple[int, str]] = []
         self.arrived = asyncio.Event()
         self.ended = asyncio.Event()
@@ -137,6 +139,14 @@ class Listener:
 
     def on_text(self, data: bytes) -> None:
         self.texts.append(data)
+        self.messages.append(data.decode())
+        self.arrived.set()
+        if self.hook:
+            self.hook(data)
+
+    def on_binary(self, data: bytes) -> None:
+        self.binaries.append(data)
+        self.messages.append(data)
         self.arrived.set()
         if self.hook:
             self.hook(data)
@@ -145,9 +155,12 @@ class Listener:
         self.closes.append((code, reason))
         self.ended.set()
 
-    async def as_server(self, *, fast: bool, limits: Limits, status: HTTPStatus | None = None) -> "Listener":
+    async def as_server(
+        self, *, fast: bool, limits: Limits, status: HTTPStatus | None = None, binary: bool = False
+    ) -> "Listener":
         def decide(connection: WebSocketConnection, request: Request) -> None:
             if status is None:
+                connection.on_binary = self.on_binary if binary else None
                 connection.accept(request, self.on_text, self.on_close)
             else:
                 connection.refuse(status, "no")

@@ -1,4 +1,4 @@
-"""A realtime model's WebSocket server for tests: real frames over 127.0.0.1, by the `websockets` library; GA dialect.
+"""A realtime model's WebSocket server for tests: real frames over 127.0.0.1, by the `websockets` library; both dialects.
 
 Each session confirms its configuration (unless told otherwise) and then does what the test says, event by event.
 """
@@ -27,6 +27,7 @@ class ModelSession:
         self.socket = socket
         self.path = socket.request.path
         self.headers = socket.request.headers
+        self.flat = self.path.startswith("/voice-live/")
         self.seen: list[Event] = []
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
         self.ended = asyncio.Event()
@@ -37,10 +38,9 @@ class ModelSession:
                 assert isinstance(frame, str), "the agent sends text only"
                 event = json.loads(frame)
                 self.seen.append(event)
+                self._queue.put_nowait(event)
                 if event["type"] == "session.update" and (answer := updated(event)) is not None:
                     await self.send(answer)
-                else:
-                    self._queue.put_nowait(event)
         self.ended.set()
 
     async def next(self, kind: str) -> Event:
@@ -50,6 +50,21 @@ class ModelSession:
                 pass
         return event
 
+    def of(self, kind: str) -> list[Event]:
+        """What came of this type so far."""
+        return [event for event in self.seen if event["type"] == kind]
+
+    @property
+    def types(self) -> list[str]:
+        """What came so far, without the caller's audio."""
+        return [event["type"] for event in self.seen if event["type"] != "input_audio_buffer.append"]
+
+    @property
+    def texts(self) -> list[tuple[str, str]]:
+        """Role and text of the messages that the agent wrote into the conversation."""
+        items = [event["item"] for event in self.of("conversation.item.create")]
+        return [(item["role"], item["content"][0]["text"]) for item in items if item["type"] == "message"]
+
     async def send(self, event: Mapping[str, Any] | str) -> None:
         """A server event: an object, or the very text of a frame."""
         await self.socket.send(event if isinstance(event, str) else json.dumps(event, separators=(",", ":")))
@@ -58,23 +73,80 @@ class ModelSession:
         await self.send({"type": "response.created", "event_id": "e", "response": {"id": response}})
 
     async def delta(self, response: str, item: str, audio: bytes, **changes: Any) -> None:
-        await self.send(delta(response, item, audio) | changes)
+        await self.send(delta(response, item, audio, flat=self.flat) | changes)
 
     async def audio_done(self, response: str, item: str) -> None:
-        await self.send({"type": "response.output_audio.done", "response_id": response, "item_id": item})
+        kind = "response.audio.done" if self.flat else "response.output_audio.done"
+        await self.send({"type": kind, "response_id": response, "item_id": item})
+
+    async def words(self, response: str, item: str, text: str, *, done: bool = True) -> None:
+        """What the audio says: all of it, or the next part."""
+        kind = "response.audio_transcript." if self.flat else "response.output_audio_transcript."
+        ids = {"response_id": response, "item_id": item}
+        await self.send(
+            {"type": kind + "done", "transcript": text, **ids}
+            if done
+            else {"type": kind + "delta", "delta": text, **ids}
+        )
 
     async def done(self, response: str, status: str = "completed", **more: Any) -> None:
         await self.send({"type": "response.done", "response": {"id": response, "status": status, **more}})
+
+    async def says(self, response: str, text: str, audio: bytes = bytes(960)) -> None:
+        """A whole response of one item."""
+        await self.created(response)
+        await self.delta(response, f"{response}_item", audio)
+        await self.words(response, f"{response}_item", text)
+        await self.done(response)
+
+    async def calls(self, response: str, name: str, arguments: str, call_id: str = "c1") -> None:
+        """A whole response that is one function call."""
+        await self.created(response)
+        await self.function_call(response, name, arguments, call_id)
+        await self.done(response)
+
+    async def function_call(
+        self, response: str, name: str, arguments: str, call_id: str = "c1", status: str = "completed"
+    ) -> None:
+        item = {
+            "id": f"item_{call_id}",
+            "type": "function_call",
+            "status": status,
+            "call_id": call_id,
+            "name": name,
+            "arguments": arguments,
+        }
+        await self.send({"type": "response.output_item.done", "response_id": response, "item": item})
 
     async def error(self, code: str, event_id: str | None = None, message: str = "sk-secret") -> None:
         error = {"type": "invalid_request_error", "code": code, "message": message, "event_id": event_id}
         await self.send({"type": "error", "event_id": "e", "error": error})
 
+    async def speech(self, *, started: bool) -> None:
+        """The model hears the caller begin or end."""
+        place = {"audio_start_ms": 100} if started else {"audio_end_ms": 900}
+        kind = "input_audio_buffer.speech_" + ("started" if started else "stopped")
+        await self.send({"type": kind, "item_id": "i", **place})
 
-def delta(response: str, item: str, audio: bytes) -> Event:
+    async def caller_turn(self, item: str, text: str = "", previous: str | None = None) -> None:
+        """The caller speaks from silence to silence; with a text, it is transcribed at once."""
+        await self.speech(started=True)
+        await self.speech(started=False)
+        await self.send(
+            {"type": "input_audio_buffer.committed", "item_id": item, "previous_item_id": previous}
+        )
+        if text:
+            await self.caller_words(item, text)
+
+    async def caller_words(self, item: str, text: str) -> None:
+        kind = "conversation.item.input_audio_transcription.completed"
+        await self.send({"type": kind, "item_id": item, "content_index": 0, "transcript": text})
+
+
+def delta(response: str, item: str, audio: bytes, *, flat: bool = False) -> Event:
     """A server event with audio, in the order of keys that OpenAI writes."""
     return {
-        "type": "response.output_audio.delta",
+        "type": "response.audio.delta" if flat else "response.output_audio.delta",
         "event_id": "event_1",
         "response_id": response,
         "item_id": item,
@@ -90,18 +162,25 @@ def echo(event: Event) -> Event:
 
 
 class RealtimeServer:
-    """`async with RealtimeServer() as server`: `server.url`, and `await server.session()` for each agent.
+    """`async with RealtimeServer() as server`: `server.endpoint`, and `await server.session()` for each connection.
 
     Args:
         updated: the answer to `session.update`; None as the answer leaves it open.
-        refuse: an HTTP status instead of the upgrade.
+        refuse: an HTTP status instead of the upgrade; may be changed at any time.
+        created: what `session.created` says beside the id.
     """
 
     def __init__(
-        self, *, updated: Callable[[Event], Event | None] = echo, refuse: HTTPStatus | None = None
+        self,
+        *,
+        updated: Callable[[Event], Event | None] = echo,
+        refuse: HTTPStatus | None = None,
+        created: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        self._updated = updated
-        self._refuse = refuse
+        self.refuse = refuse
+        self.updated = updated
+        self.connections = 0
+        self._created = created
         self._sessions: asyncio.Queue[ModelSession] = asyncio.Queue()
         self._server: Server
 
@@ -110,7 +189,7 @@ class RealtimeServer:
             self._serve, "127.0.0.1", 0, process_request=self._answer, compression=None, close_timeout=0.5
         )
         port = self._server.sockets[0].getsockname()[1]
-        self.url = f"ws://127.0.0.1:{port}/v1/realtime"
+        self.endpoint = f"ws://127.0.0.1:{port}"
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -118,15 +197,17 @@ class RealtimeServer:
         await self._server.wait_closed()
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
-        return None if self._refuse is None else connection.respond(self._refuse, "no\n")
+        self.connections += 1
+        return None if self.refuse is None else connection.respond(self.refuse, "no\n")
 
     async def _serve(self, socket: ServerConnection) -> None:
         session = ModelSession(socket)
         self._sessions.put_nowait(session)
-        await session.send({"type": "session.created", "event_id": "e", "session": {"id": "sess_1"}})
-        await session.read(self._updated)
+        created = {"id": "sess_1", **self._created()}
+        await session.send({"type": "session.created", "event_id": "e", "session": created})
+        await session.read(lambda event: self.updated(event))
 
     async def session(self) -> ModelSession:
-        """The next agent's session."""
+        """The next connection's session."""
         async with asyncio.timeout(patience(10)):
             return await self._sessions.get()

@@ -73,11 +73,16 @@ class Tool(_Strict, frozen=True):
 
 
 class End(_Strict, frozen=True):
-    """How the conversation ends here; the maps' values are templates."""
+    """How the conversation ends here; the maps' values are templates.
+
+    With `failed` it goes on in that state when the caller could not be handed over to `target`; both maps are then
+    handed over as one.
+    """
 
     outcome: Literal["AGENT", "SYSTEM"]
     reason: str
     target: str = ""
+    failed: str = ""
     reference: dict[str, str] = {}
     transfer: dict[str, str] = {}
 
@@ -130,6 +135,8 @@ class State(_Strict, frozen=True):
         if self.tool:
             yield "tool.done", self.tool.done
             yield "tool.failed", self.tool.failed
+        if self.end and self.end.failed:
+            yield "end.failed", self.end.failed
 
 
 class Texts(_Strict, frozen=True):
@@ -236,6 +243,8 @@ class Dialogue:
             self._known_intent(f"{path}.go", intent)
         if state.slot and state.slot.min_digits > state.slot.digits:
             raise self._wrong(f"{path}.slot.min_digits", "at most `digits`")
+        if state.end and state.end.failed and not (state.end.target and state.end.outcome == "AGENT"):
+            raise self._wrong(f"{path}.end.failed", "an outcome AGENT with a `target`")
         seen, following = {name}, state.next
         while following:
             if following in seen:

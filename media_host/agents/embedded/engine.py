@@ -19,6 +19,7 @@ BETWEEN_KEYS_MS = 4000.0
 LATE_HASH_MS = 3000.0
 """A `#` within this time after a number that was complete without it belongs to that number."""
 TOOL_MS = 8000.0
+HANDOVER = "transfer_to_human"
 MAX_VALUE = 1000
 """Longest value of a variable (characters)."""
 
@@ -52,7 +53,7 @@ class CallTool:
 
     id: str
     name: str
-    arguments: Mapping[str, str]
+    arguments: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +196,15 @@ class Engine:
 
     def tool_result(self, id: str, output: Mapping[str, object], now: float) -> list[Action]:
         """A tool has answered; `error` in its output means it failed. An answer that is late or unknown is ignored."""
-        tool = self._dialogue.states[self._name].tool
-        if not self._tool or id != self._tool or tool is None:
+        if not self._tool or id != self._tool:
             return []
         self._tool = ""
         self.deadline = None
+        state = self._dialogue.states[self._name]
+        tool = state.tool
+        if tool is None:  # a handover; if it succeeded, there is nobody to talk to any more
+            failed = state.end.failed if state.end and "error" in output else ""
+            return self._enter(failed, now) if failed else []
         if "error" in output:
             return self._enter(tool.failed, now)
         for variable, field in tool.save.items():
@@ -282,18 +287,31 @@ class Engine:
             if not state.next:
                 break
             name = state.next
-        if state.end is not None:
+        if state.end is not None and state.end.failed:
+            actions.append(self._hand_over(state.end))
+        elif state.end is not None:
             self._ended = True
             actions.append(Finish(self._outcome(state.end)))
         elif state.tool is not None:
-            self._tools += 1
-            self._tool = f"tool-{self._tools}"
             self.deadline = now + TOOL_MS
-            arguments = {key: fill(text, self._variables) for key, text in state.tool.args.items()}
-            actions.append(CallTool(self._tool, state.tool.name, arguments))
+            actions.append(self._call(state.tool.name, self._filled(state.tool.args)))
         else:
             actions.append(self._listen(state))
         return actions
+
+    def _call(self, name: str, arguments: Mapping[str, object]) -> CallTool:
+        self._tools += 1
+        self._tool = f"tool-{self._tools}"
+        return CallTool(self._tool, name, arguments)
+
+    def _hand_over(self, end: End) -> CallTool:
+        """Ask for a person; the host needs as long as telephones ring, and always answers."""
+        variables = self._filled({**end.reference, **end.transfer})
+        arguments = {"target": end.target, "reason": end.reason, "variables": variables}
+        return self._call(HANDOVER, arguments)
+
+    def _filled(self, templates: Mapping[str, str]) -> dict[str, str]:
+        return {name: fill(text, self._variables) for name, text in templates.items()}
 
     def _prompt(self, state: State) -> Say | None:
         template = state.say if self._speech or not state.say_keys else state.say_keys
@@ -318,6 +336,6 @@ class Engine:
             end.reason,
             end.target,
             self._task or self._dialogue.head.name,
-            {name: fill(text, self._variables) for name, text in end.reference.items()},
-            {name: fill(text, self._variables) for name, text in end.transfer.items()},
+            self._filled(end.reference),
+            self._filled(end.transfer),
         )

@@ -1,27 +1,14 @@
 """A realtime model as the voice agent, over its WebSocket."""
 
-import os
-from collections.abc import Mapping
-
-from media_host.agents.realtime.agent import RealtimeAgent
+from media_host.agents.realtime.access import ModelAccess
+from media_host.agents.realtime.agent import McpSupplier, RealtimeAgent, no_mcp
 from shared.config.realtime import RealtimeAgentConfig
-from shared.errors import ConfigurationError
+
+__all__ = ["RealtimeAgent", "create"]
 
 
-def create(config: RealtimeAgentConfig, environment: Mapping[str, str] = os.environ) -> RealtimeAgent:
-    """The agent that patchcord.yaml describes.
-
-    Raises:
-        ConfigurationError: its key's variable is not set.
-    """
-    key = ""
-    if config.auth == "key":
-        name = config.key.removeprefix("env:")
-        key = environment.get(name, "").strip()
-        if not key:
-            raise ConfigurationError(name, "the realtime model's key")
-    endpoint = config.endpoint or "wss://api.openai.com"
-    voice = config.voice if isinstance(config.voice, str) else ""
-    return RealtimeAgent(
-        f"{endpoint}/v1/realtime", config.model, api_key=key, instructions=config.instructions, voice=voice
-    )
+def create(
+    config: RealtimeAgentConfig, access: ModelAccess, *, mcp: McpSupplier | None = None
+) -> RealtimeAgent:
+    """The agent that patchcord.yaml describes; `mcp` gives the MCP servers that it may use."""
+    return RealtimeAgent(config, access, mcp=mcp or no_mcp)

@@ -1,8 +1,4 @@
-"""Microsoft's JavaScript SDK against the emulator, over https: answer, play, recognise, transfer, hang up.
-
-`make test` installs the SDK into .node; JAVASCRIPT_MODULES may name another `node_modules` folder. Without it the test is skipped
-with the reason, or fails when REQUIRE_NODE=1.
-"""
+"""Microsoft's JavaScript SDK against the emulator, over https: answer, play, recognise, transfer, hang up."""
 
 import asyncio
 import contextlib
@@ -16,33 +12,16 @@ import pytest
 from emulator.event_grid.subscriptions import Subscription
 from emulator.service import Emulator
 from tests.support.app import INCOMING_CALL, emulator_config
+from tests.support.node import node_modules
 from tests.support.timing import patience
 
 HERE = Path(__file__).parent
-PACKAGE = "@azure/communication-call-automation"
 LISTEN = {"listen": {"quiet_ms": 1200}}  # longer than the pause between the welcome and the menu
-
-
-def _missing(modules: Path) -> str:
-    """Why the test cannot run, or ""."""
-    wanted = json.loads((HERE / "package.json").read_text())["dependencies"][PACKAGE]
-    installed = modules / PACKAGE / "package.json"
-    if shutil.which("node") is None:
-        return "Node is not installed"
-    if not installed.is_file():
-        return (
-            f"{PACKAGE} is not installed (`make test` does it; or set JAVASCRIPT_MODULES to its node_modules)"
-        )
-    found = json.loads(installed.read_text())["version"]
-    return "" if found == wanted else f"{PACKAGE} {found} is installed, not {wanted}"
 
 
 @pytest.fixture
 def modules() -> Path:
-    folder = Path(os.environ.get("JAVASCRIPT_MODULES") or HERE.parents[2] / ".node" / "node_modules")
-    if why := _missing(folder):
-        (pytest.fail if os.environ.get("REQUIRE_NODE") == "1" else pytest.skip)(why)
-    return folder.absolute()
+    return node_modules(HERE / "package.json")
 
 
 class JavaScript:

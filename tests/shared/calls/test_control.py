@@ -84,6 +84,65 @@ async def test_reject_and_redirect(acs, control):
     ]
 
 
+async def test_actions_on_participants(acs, control):
+    assert await control.participants("cc-1") == ["4:+14255550100", "8:acs:resource_app"]
+    added = await control.add_participant("cc-1", "8:acs:a_b", {"topic": "bill"}, context="handover-1")
+    assert added == "invitation-1"
+    await control.cancel_add_participant("cc-1", added)
+    await control.remove_participant("cc-1", "+18005550199")
+    await control.hold("cc-1", "4:+18005550199", "https://sounds.example/hold.wav")
+    await control.hold("cc-1", "4:anonymous")
+    await control.unhold("cc-1", "8:orgid:teams")
+    await control.send_dtmf("cc-1", "0*#d", "4:+18005550199")
+    await control.transfer("cc-1", "+18005550199", context="handover-2")
+    await control.hang_up("cc-1", everyone=False)
+    base = "/calling/callConnections/cc-1"
+    number = {"rawId": "4:+18005550199", "phoneNumber": {"value": "+18005550199"}}
+    by_raw_id = {**number, "phoneNumber": {**number["phoneNumber"], "isAnonymous": False}}
+    assert [(request.path.removeprefix(base), request.body) for request in acs.requests[1:]] == [
+        (
+            "/participants:add",
+            {
+                "participantToAdd": {"rawId": "8:acs:a_b", "communicationUser": {"id": "8:acs:a_b"}},
+                "invitationTimeoutInSeconds": 30,
+                "operationContext": "handover-1",
+                "customCallingContext": {"voipHeaders": {"topic": "bill"}},
+            },
+        ),
+        ("/participants:cancelAddParticipant", {"invitationId": "invitation-1"}),
+        ("/participants:remove", {"participantToRemove": number}),
+        (
+            ":hold",
+            {
+                "targetParticipant": by_raw_id,
+                "playSourceInfo": {"kind": "file", "file": {"uri": "https://sounds.example/hold.wav"}},
+            },
+        ),
+        (
+            ":hold",
+            {
+                "targetParticipant": {
+                    "rawId": "4:anonymous",
+                    "phoneNumber": {"value": "anonymous", "isAnonymous": True},
+                }
+            },
+        ),
+        (":unhold", {"targetParticipant": {"rawId": "8:orgid:teams"}}),
+        (":sendDtmfTones", {"tones": ["zero", "asterisk", "pound", "d"], "targetParticipant": by_raw_id}),
+        (":transferToParticipant", {"targetParticipant": number, "operationContext": "handover-2"}),
+        ("", {}),
+    ]
+    assert acs.requests[-1].operation == "leave"
+
+
+@pytest.mark.parametrize("digits", ["", "4 2", "0" * 19])
+async def test_keys_that_nobody_can_press_are_refused_and_not_shown(acs, control, digits):
+    with pytest.raises(InvalidInput) as caught:
+        await control.send_dtmf("cc-1", digits, "4:+18005550199")
+    assert not digits or digits not in str(caught.value)
+    assert acs.requests == []
+
+
 async def test_actions_on_a_connection(acs, control):
     await control.hang_up("cc-1")
     await control.start_media_streaming("cc-1")

@@ -294,3 +294,33 @@ async def test_an_old_failure_that_is_reported_during_the_recovery_does_not_end_
     world.clock.at = START + 1
     await report(world, record)
     assert asked(world) == ["startMediaStreaming"]
+
+
+async def handed_over(world, *phases):
+    record = await world.talking("host-a")
+    outcome = {"transferType": "AGENT"}
+    await world.event(record, "t", K.TRANSFER, 0.3, target="d", mode="warm", attempt="h1", outcome=outcome)
+    for n, phase in enumerate(phases):
+        await world.event(record, f"p{n}", K.HANDOVER, 0.4 + n / 10, attempt="h1", phase=phase)
+    return record
+
+
+async def test_a_caller_who_talks_to_a_person_needs_no_audio_of_ours(world, pauses):
+    """Only our part of the call ends: `terminate` would cut the two off."""
+    record = await handed_over(world, "ringing", "answered", "joined")
+    await world.host("host-b")
+    assert await report(world, record) == 200
+    assert asked(world) == ["leave"]
+    assert (await world.again(record)).outcome["transferType"] == "AGENT"
+
+
+async def test_a_warm_handover_on_its_way_is_no_reason_to_leave_the_caller_without_audio(world, pauses):
+    record = await handed_over(world, "ringing", "answered")
+    await world.host("host-b")
+
+    async def back():
+        await world.event(record, "media-2", K.MEDIA_CONNECTED, 1.2, hostId="host-b", resumed=True)
+
+    pauses.then = back
+    assert await report(world, record) == 200
+    assert asked(world) == ["startMediaStreaming"]

@@ -212,6 +212,46 @@ async def test_no_call_is_longer_than_its_callback_token(world, paused):
     assert (await world.again(record)).ended.reason == "max_duration"
 
 
+async def handing_over(world, *phases):
+    record = await world.talking("host-a")
+    await world.event(record, "t", K.TRANSFER, 1, target="d", mode="warm", attempt="h1")
+    for n, phase in enumerate(phases):
+        await world.event(record, f"p{n}", K.HANDOVER, 2 + n, attempt="h1", phase=phase)
+    return record
+
+
+@pytest.mark.parametrize("phases", [("ringing",), ("ringing", "answered"), ("answered", "joined")])
+async def test_a_handover_that_a_host_looks_after_is_left_alone(world, paused, phases):
+    await handing_over(world, *phases)
+    world.clock.at += 3600
+    await world.host("host-a")
+    assert await sweep(world) == {}
+    assert asked(world) == []
+
+
+async def test_a_dead_hosts_caller_who_waits_for_a_person_moves_to_another_host(world, paused):
+    await handing_over(world, "ringing", "answered")
+    world.clock.at += 10
+    await world.host("host-b", age_s=-2)
+    assert await sweep(world) == {"recovered": 1}
+    assert asked(world)[0] == "startMediaStreaming"
+
+
+@pytest.mark.parametrize(
+    ("phase", "later_s", "done"),
+    [("joined", 100, "host_dead"), ("joined", 10_801, "max"), ("left", 16, "hang_up")],
+)
+async def test_two_people_who_talk_are_never_cut_off(world, paused, phase, later_s, done):
+    record = await handing_over(world, "answered", phase)
+    if done == "hang_up":  # which ACS did not take
+        await world.event(record, "h", K.HANG_UP, 4, by="agent", reason="handed_over")
+    world.clock.at += later_s
+    if done == "max":
+        await world.host("host-a")
+    assert await sweep(world) == {"hung_up": 1}
+    assert asked(world) == ["leave"]
+
+
 async def test_a_fault_in_one_call_does_not_stop_the_round(world, paused):
     first = await world.talking("host-a")
     second = await world.answered(correlation="corr-2")

@@ -9,8 +9,8 @@ from shared.wire.identifiers import Identifier, IdentifierKind
 
 GOOD = """
 agents:
-  reception: {kind: embedded, dialogue: d.yaml, recording: true, transfers: {human: "+18005550199"}}
-  model: {kind: realtime, service: openai, model: gpt, key: "env:KEY", audio: pcm16KMono}
+  reception: {kind: embedded, dialogue: d.yaml, recording: true, audio: pcm16KMono, transfers: {human: "+18005550199"}}
+  model: {kind: realtime, service: openai, model: gpt, key: "env:KEY"}
 routes:
   - {name: star, to: ["*"], agent: reception, tenant: acme}
   - {name: desk, to: ["+18005550000", "8:acs:r_u"], agent: model, task: order_desk}
@@ -32,7 +32,7 @@ def test_a_good_file():
     config = parse_config(GOOD.encode())
     assert config.agents["reception"].recording
     assert not config.agents["model"].recording
-    assert config.agents["model"].audio == "pcm16KMono"
+    assert (config.agents["reception"].audio, config.agents["model"].audio) == ("pcm16KMono", "pcm24KMono")
     assert config.routes[1].tenant == "default"
     assert config.tenant_names == ["acme", "default"]
     assert config.concurrent_calls("acme", 100) == 5

@@ -14,12 +14,12 @@ from media_host.agents.base import (
     TurnEnded,
     TurnStarted,
 )
-from media_host.tools import builtin_tools
+from media_host.tools.samples import lookup_order
 from tests.support.timing import patience
 
 
 class FakeHost:
-    """Plays turns at once (or holds them, as a paced line would), flushes on speech, runs the built-in tools."""
+    """Plays turns at once (or holds them, as a paced line would), flushes on speech, runs the sample tool."""
 
     def __init__(self) -> None:
         self.agent = None
@@ -29,7 +29,6 @@ class FakeHost:
         self.hold = False
         self.held: list[str] = []
         self.flushes = 0
-        self.tools = builtin_tools()
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task] = set()
 
@@ -54,7 +53,10 @@ class FakeHost:
         self._changed.set()
 
     async def _run(self, call: ToolCall) -> None:
-        await self.agent.tool_result(call.id, await self.tools.run(call.name, call.arguments))
+        output = {"error": "unknown tool"}
+        if call.name == "lookup_order":
+            output = await lookup_order(call.arguments)
+        await self.agent.tool_result(call.id, output)
 
     def play(self) -> None:
         """All held turns have been heard."""

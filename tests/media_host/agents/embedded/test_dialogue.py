@@ -97,6 +97,13 @@ def test_unknown_words_are_named():
         ("min_digits: 3", "min_digits: 6", "states.number.slot.min_digits: expected at most"),
         ("barge_in: never", "barge_in: maybe", "states.lost.barge_in: .*'maybe'"),
         ("outcome: AGENT", "outcome: HUMAN", "states.lost.end.outcome"),
+        (
+            "target: human}",
+            "target: human, failed: nowhere}",
+            "states.lost.end.failed: expected the name of a",
+        ),
+        ("target: human}", "failed: menu}", "states.lost.end.failed: expected an outcome AGENT with a"),
+        ("reason: no_input}", "reason: x, target: t, failed: menu}", "states.quiet.end.failed: expected an"),
         ("next: menu}", "next: menu, go: {hours: menu}}", "states.hours: expected exactly one of"),
         ("say: Nine to five., next: menu", "say: Nine to five.", "states.hours: expected exactly one of"),
         ("next: menu}", "next: hours}", "states.hours.next: expected a way that ends"),

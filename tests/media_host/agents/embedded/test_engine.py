@@ -198,6 +198,30 @@ def test_a_prompt_that_must_be_heard_is_not_interrupted_by_a_key():
     assert Interrupt() in item.key("1", 3.0)
 
 
+HAND_OVER = ("target: human}", "target: human, failed: menu, reference: {a: '1'}, transfer: {b: '{place}'}}")
+
+
+def handing_over():
+    item = Engine(small(HAND_OVER), {}, task="", speech=True)
+    item.start(0.0)
+    return item, item.heard("agent please", 0.0)
+
+
+def test_a_handover_that_fails_goes_on():
+    item, actions = handing_over()
+    arguments = {"target": "human", "reason": "no_match", "variables": {"a": "1", "b": "Delft"}}
+    assert actions[-1] == CallTool("tool-1", "transfer_to_human", arguments)
+    assert item.deadline is None and item.poll(1e9) == []  # telephones ring as long as they ring
+    assert said(item.tool_result("tool-1", {"error": "no_answer"}, 1e9)) == ["Welcome to Delft."]
+    assert item.heard("agent please", 1e9)[-1].id == "tool-2"
+
+
+def test_a_handover_that_succeeds_is_the_end_of_the_dialogue():
+    item, _ = handing_over()
+    assert item.tool_result("tool-1", {"status": "transferred"}, 1.0) == []
+    assert item.heard("yes", 2.0) == [] and item.key("1", 2.0) == [] and item.deadline is None
+
+
 def test_a_tool_that_fails_or_never_answers():
     item = started(task="number")
     keyed(item, "427#")

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media_host.agents.base import ToolSpec
-from media_host.agents.realtime import events as wire
+from media_host.agents.base import Codec
+from media_host.agents.realtime import audio_frames as wire
+from media_host.agents.realtime.dialect import FLAT, GA
 from tests.support.realtime_server import delta
 
 
@@ -17,7 +18,7 @@ def frame(event, compact=True):
 
 
 def cut(data):
-    start = wire.audio_start(data)
+    start = wire.audio_start(data, GA.audio_delta_mark)
     return None if start < 0 else data[start:-2]
 
 
@@ -26,7 +27,7 @@ def test_audio_is_cut_out_of_the_usual_delta(size):
     audio = os.urandom(size)
     data = frame(delta("resp_1", "item_1", audio))
     assert cut(data) == base64.b64encode(audio)
-    ids = wire.delta_ids(data, wire.audio_start(data))
+    ids = wire.delta_ids(data, wire.audio_start(data, GA.audio_delta_mark))
     assert (ids.response_id, ids.item_id) == ("resp_1", "item_1")
 
 
@@ -87,22 +88,39 @@ def test_what_is_cut_out_is_what_a_parser_finds(event, usual):
 
 @given(st.lists(st.binary(max_size=50), max_size=20))
 def test_pieces_of_any_length_become_whole_samples(pieces):
-    samples = wire.WholeSamples()
+    samples = wire.WholeSamples(Codec.PCM16_24K)
     out = [samples.take(base64.b64encode(piece)) for piece in pieces]
     raw = [base64.b64decode(text) for text in out]
     assert all(len(piece) % 2 == 0 for piece in raw)
-    assert samples.carrying == (sum(map(len, pieces)) % 2 == 1)
+    assert samples.are_whole(b"AAAAAAAA") == (sum(map(len, pieces)) % 2 == 0)
     whole = b"".join(pieces)
     assert b"".join(raw) == whole[: len(whole) & ~1]
 
 
 def test_whole_samples_are_not_touched():
-    text = base64.b64encode(os.urandom(960))
-    assert wire.WholeSamples().take(text) is text
+    for codec, size, whole in [
+        (Codec.PCM16_24K, 960, True),
+        (Codec.PCM16_24K, 963, False),
+        (Codec.ULAW_8K, 960, True),
+        (Codec.ULAW_8K, 963, True),
+        (Codec.ULAW_8K, 160, False),
+    ]:
+        assert wire.WholeSamples(codec).are_whole(base64.b64encode(os.urandom(size))) is whole
+
+
+def test_each_dialect_has_its_own_mark():
+    for dialect, other, flat in ((GA, FLAT, False), (FLAT, GA, True)):
+        data = frame(delta("resp_1", "item_1", b"ab", flat=flat))
+        assert wire.audio_start(data, dialect.audio_delta_mark) > 0
+        assert wire.audio_start(data, other.audio_delta_mark) < 0
+
+
+def test_a_byte_is_a_sample_of_mu_law():
+    assert wire.WholeSamples(Codec.ULAW_8K).take(base64.b64encode(b"abc")) == base64.b64encode(b"abc")
 
 
 def test_half_a_sample_does_not_leak_into_the_next_turn():
-    samples = wire.WholeSamples()
+    samples = wire.WholeSamples(Codec.PCM16_24K)
     samples.take(base64.b64encode(b"abc"))
     samples.drop()
     assert base64.b64decode(samples.take(base64.b64encode(b"de"))) == b"de"
@@ -111,54 +129,4 @@ def test_half_a_sample_does_not_leak_into_the_next_turn():
 def test_ids_must_be_there():
     data = frame({"type": "response.output_audio.delta", "delta": "AAAA"})
     with pytest.raises(msgspec.DecodeError):
-        wire.delta_ids(data, wire.audio_start(data))
-
-
-def test_the_configuration_asks_for_24k_pcm_both_ways_and_names_only_what_is_set():
-    event = wire.session_update("", "", ())
-    session = event["session"]
-    assert session["type"] == "realtime" and session["output_modalities"] == ["audio"]
-    assert wire.is_24k_pcm(wire.audio_format_of(session, "input"))
-    assert wire.is_24k_pcm(wire.audio_format_of(session, "output"))
-    assert session["audio"]["input"]["turn_detection"]["type"] == "server_vad"
-    assert (
-        not {"instructions", "tools", "tool_choice"} & set(session)
-        and "voice" not in session["audio"]["output"]
-    )
-    tool = ToolSpec("look_up", "Look up.", {"type": "object"})
-    session = wire.session_update("Be brief.", "marin", [tool])["session"]
-    assert session["instructions"] == "Be brief." and session["audio"]["output"]["voice"] == "marin"
-    assert session["tools"] == [
-        {"type": "function", "name": "look_up", "description": "Look up.", "parameters": {"type": "object"}}
-    ]
-
-
-@pytest.mark.parametrize(
-    ("value", "good"),
-    [
-        ({"type": "audio/pcm", "rate": 24000}, True),
-        ({"type": "audio/pcm"}, True),
-        ({"type": "audio/pcm", "rate": 16000}, False),
-        ({"type": "audio/pcmu"}, False),
-        ("pcm16", False),
-        (None, False),
-    ],
-)
-def test_echoed_formats(value, good):
-    assert wire.is_24k_pcm(value) is good
-
-
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [
-        ("response_cancel_not_active", "benign"),
-        ("item_already_truncated", "benign"),
-        ("conversation_already_has_active_response", "benign"),
-        ("insufficient_quota", "fatal"),
-        ("session_expired", "fatal"),
-        ("server_error", "other"),
-        ("never_heard_of", "other"),
-    ],
-)
-def test_error_classes(code, kind):
-    assert wire.error_class(code) == kind
+        wire.delta_ids(data, wire.audio_start(data, GA.audio_delta_mark))
