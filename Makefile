@@ -1,5 +1,6 @@
 # make demo   one spoken call from end to end, on this machine; leaves out/demo/call.{wav,json,png}
 #             make demo AGENT=emulated-openai (or emulated-voicelive): a realtime model answers, and hands over to a person
+#             make demo SCENARIO=transfer: another system lends us its caller; the REST calls beside the audio
 # make up     everything running, for `patchcord call SCRIPT` from another terminal; Ctrl-C stops it
 # make test   all tests, with the branch coverage of shared/
 # make check  ruff, formatting, mypy
@@ -40,7 +41,7 @@ $(JAVASCRIPT_INSTALLED): $(JAVASCRIPT) | $(AZURITE)
 install: $(INSTALLED)
 
 demo: $(INSTALLED)
-	@$(VENV)/bin/patchcord demo $(if $(AGENT),--agent $(AGENT))
+	@$(VENV)/bin/patchcord demo $(if $(AGENT),--agent $(AGENT)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
 up: $(INSTALLED)
 	@$(VENV)/bin/patchcord up $(if $(AGENT),--agent $(AGENT))

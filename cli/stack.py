@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -27,7 +27,10 @@ from shared.calls.admission import heartbeats
 from shared.security.keyring import ensure_keys, open_key_source
 from shared.security.tenants import TenantDoor
 from shared.store import open_store
+from shared.transfers.numbers import NumberPool
 
+COUNTRY = "US"
+"""Of the numbers in the pool."""
 INCOMING_CALL = "Microsoft.Communication.IncomingCall"
 
 
@@ -44,6 +47,7 @@ class StackOptions:
         store: `PATCHCORD_STORE` of both processes; SQLite in `folder` when empty.
         config: `patchcord.yaml` to use.
         agent: an emulated realtime model in place of the route's agent (a name of `emulated_agent.SERVICES`); "" for none.
+        numbers: temporary numbers for call transfers (E.164), put into the pool.
         env: variables for both child processes, over those that the stack sets.
     """
 
@@ -55,6 +59,7 @@ class StackOptions:
     store: str = ""
     config: Path = ROOT / "patchcord.yaml"
     agent: str = ""
+    numbers: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -131,6 +136,7 @@ class Stack:
         signing, verification = (open_key_source(address, "") for address in self._keys)
         await ensure_keys(signing, verification, time.time())
         await self._issue_credentials()
+        await self._fill_pool()
         await self.emulator.start()
         if self.options.agent:
             await self._set_up_model()
@@ -168,6 +174,15 @@ class Stack:
         finally:
             await store.close()
         self.credentials = {"api-id": issued.api_id, "api-secret": issued.api_secret}
+
+    async def _fill_pool(self) -> None:
+        store = open_store(self.store_address)
+        try:
+            pool = NumberPool(store, time.time)
+            for number in self.options.numbers:
+                await pool.add(number, COUNTRY)
+        finally:
+            await store.close()
 
     async def start_functions(self) -> None:
         """Start the function app (again); returns when it takes requests."""

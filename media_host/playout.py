@@ -156,7 +156,8 @@ class Playout:
             if at + len(piece) < len(data):
                 queue.appendleft((turn, data, at + len(piece)))
             ms = base64_bytes(piece) / self._per_ms
-            self._queued_ms -= ms
+            # Exactly 0 when nothing is left: what rounding leaves over would count as audio that is never heard.
+            self._queued_ms = self._queued_ms - ms if queue else 0.0
             self._hand_over(now_ms, turn, piece, ms)
         if ledger.ending:
             self._learn(now_ms)

@@ -6,6 +6,7 @@
     ├── Unauthenticated             401-01  no or wrong credentials
     │   └── TokenRejected           401-01  a token or a signature does not hold
     ├── Forbidden                   403-01  known, but not allowed to do this
+    │   └── OutOfScope              403-02  these credentials were not made for this door
     ├── NotFound                    404-01  nothing by that name for this tenant
     ├── Conflict                    409-01  it is already there, or has changed since it was read
     │   ├── EntityExists            insert-if-absent found one
@@ -91,6 +92,12 @@ class Forbidden(PatchcordError):
 
     status = 403
     code = "403-01"
+
+
+class OutOfScope(Forbidden):
+    """These credentials were not made for this door."""
+
+    code = "403-02"
 
 
 class NotFound(PatchcordError):

@@ -4,7 +4,7 @@
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -31,6 +31,28 @@ class HeadersTooLarge(InvalidInput):
 
     status = 431
     code = "431-01"
+
+
+class UnsupportedMediaType(InvalidInput):
+    """The body is no JSON by its own account."""
+
+    status = 415
+    code = "415-01"
+
+
+class MethodNotAllowed(PatchcordError):
+    """There is this path, for other methods.
+
+    Args:
+        allowed: which ones.
+    """
+
+    status = 405
+    code = "405-01"
+
+    def __init__(self, allowed: Collection[str]) -> None:
+        self.allowed = ", ".join(sorted(allowed))
+        super().__init__(f"method: expected {self.allowed}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +103,20 @@ def degraded() -> Reply:
 def error_reply(error: PatchcordError, request_id: str) -> Reply:
     """The envelope; `Retry-After` when waiting may help."""
     body = {"error": {"requestId": request_id, "code": error.code, "message": error.message}}
-    return json_reply(body, error.status, {"retry-after": str(RETRY_AFTER_S)} if error.retryable else None)
+    headers = {"retry-after": str(RETRY_AFTER_S)} if error.retryable else {}
+    if isinstance(error, MethodNotAllowed):
+        headers["allow"] = error.allowed
+    return json_reply(body, error.status, headers)
+
+
+def require_json(asked: Request) -> None:
+    """See that the request says that its body is JSON.
+
+    Raises:
+        UnsupportedMediaType: it says something else, or nothing.
+    """
+    if (asked.header("content-type") or "").partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType("content-type", "application/json")
 
 
 def check_limits(asked: Request, max_body: int) -> None:

@@ -1,9 +1,9 @@
 """Call transfers, as `patchcord.yaml` declares them: one entry for each tenant that may lend us callers."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from shared.config.checks import ACS_USER, Mistake, Part
-from shared.config.routes import DEFAULT_TENANT
+from shared.config.tenants import DEFAULT_TENANT, TenantConfig
 
 
 class CallTransferConfig(Part, frozen=True, kw_only=True):
@@ -21,7 +21,7 @@ class CallTransferConfig(Part, frozen=True, kw_only=True):
 
 
 def call_transfer_mistakes(
-    entries: dict[str, CallTransferConfig], agents: Collection[str], tenants: Collection[str]
+    entries: dict[str, CallTransferConfig], agents: Collection[str], tenants: Mapping[str, TenantConfig]
 ) -> Iterator[Mistake]:
     """What is wrong under `call_transfers`."""
     users: set[str] = set()
@@ -31,6 +31,8 @@ def call_transfer_mistakes(
             yield Mistake(place, f"{DEFAULT_TENANT} or a name under tenants", tenant)
         if entry.agent not in agents:
             yield Mistake(f"{place}.agent", "one of " + ", ".join(sorted(agents)), entry.agent)
+        elif tenant in tenants and not tenants[tenant].may_use(entry.agent):
+            yield Mistake(f"{place}.agent", f"an agent that tenants.{tenant}.agents allows", entry.agent)
         if not 10 <= entry.lifetime_s <= 600:
             yield Mistake(f"{place}.lifetime_s", "seconds from 10 to 600", f"{entry.lifetime_s:g}")
         if entry.acs_user and (not ACS_USER.fullmatch(entry.acs_user) or entry.acs_user in users):

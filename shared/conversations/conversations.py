@@ -77,7 +77,7 @@ class Conversations:
     async def join(
         self, tenant: str, conversation_id: str, call_id: str, variables: Mapping[str, str]
     ) -> Conversation:
-        """Let a call go on with a conversation, or begin it; the same call may join again.
+        """Let a call go on with a conversation, or begin it; the same call may join again, with what it has learnt.
 
         Raises:
             ConversationBusy: it has another live call.
@@ -85,15 +85,16 @@ class Conversations:
         while True:
             row = await self._store.get(TABLE, tenant, row_key(conversation_id))
             known = Conversation(conversation_id) if row is None else unpack(row.values, Conversation)
-            if call_id in known.calls:
+            again = call_id in known.calls
+            if again and known.variables.items() >= variables.items():
                 return known
-            if self._now() - known.at > self._retention_s:
+            if not again and self._now() - known.at > self._retention_s:
                 known = Conversation(conversation_id)
-            if self._one_at_a_time and known.calls and await self._live(tenant, known):
+            if not again and self._one_at_a_time and known.calls and await self._live(tenant, known):
                 raise ConversationBusy("the conversation has a live call")
             joined = Conversation(
                 conversation_id,
-                (*known.calls, call_id)[-KEPT_CALLS:],
+                known.calls if again else (*known.calls, call_id)[-KEPT_CALLS:],
                 {**known.variables, **variables},
                 self._now(),
             )
@@ -109,4 +110,7 @@ class Conversations:
 
     async def _live(self, tenant: str, known: Conversation) -> bool:
         record = await self._calls.get(tenant, known.calls[-1])
-        return self._now() - known.at < STARTING_S if record is None else record.live
+        if record is None:
+            return self._now() - known.at < STARTING_S
+        # A caller who is being transferred comes back as a new call before the old one has ended.
+        return record.live and not record.leaving

@@ -7,7 +7,8 @@ from shared.calls.events import rfc3339
 from shared.errors import InvalidInput
 from shared.transfers.record import CallTransfer, OutputContext, Status, TransferKind
 from shared.transfers.transfers import NewTransfer
-from shared.wire.json_input import as_object, decode, text
+from shared.wire.custom_context import TRANSFER_ID
+from shared.wire.json_input import LINE, as_object, client_id, decode, line, text
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a request."""
@@ -52,12 +53,12 @@ def parse_new(body: bytes) -> NewTransfer:
     context = value.get("inputContext")
     context = {} if context is None else as_object(context, field="inputContext")
     return NewTransfer(
-        text(value.get("id"), field="id", limit=128),
-        text(value.get("externalConversationId"), field="externalConversationId", limit=256),
+        client_id(value.get("id"), field="id"),
+        line(value.get("externalConversationId"), field="externalConversationId", limit=256),
         TransferKind(kind),
         _country(value, TransferKind(kind)),
-        text(context.get("taskName"), field="inputContext.taskName", limit=128, default=""),
-        _variables(context.get("inputVariables")),
+        line(context.get("taskName"), field="inputContext.taskName", limit=128, default=""),
+        variables(context.get("inputVariables"), "inputContext.inputVariables"),
     )
 
 
@@ -71,21 +72,25 @@ def _country(value: Mapping[str, object], kind: TransferKind) -> str:
     return country.upper()
 
 
-def _variables(value: object) -> dict[str, str]:
+def variables(value: object, place: str) -> dict[str, str]:
+    """The input variables that a request holds at `place`; None are none.
+
+    Raises:
+        InvalidInput: too many, or one whose name or value is no text or too long.
+    """
     if value is None:
         return {}
-    found = as_object(value, field="inputContext.inputVariables")
-    if len(found) > MAX_VARIABLES:
-        raise InvalidInput("inputContext.inputVariables", f"at most {MAX_VARIABLES} variables")
-    variables: dict[str, str] = {}
-    for name, item in found.items():
-        place = "inputContext.inputVariables"
-        if not name or len(name) > MAX_NAME or not name.isprintable():
+    given = as_object(value, field=place)
+    if len(given) > MAX_VARIABLES:
+        raise InvalidInput(place, f"at most {MAX_VARIABLES} variables")
+    found: dict[str, str] = {}
+    for name, item in given.items():
+        if not re.fullmatch(f"{LINE}{{1,{MAX_NAME}}}", name):
             raise InvalidInput(place, f"names of 1 to {MAX_NAME} printable characters")
         if not isinstance(item, str) or len(item) > MAX_VALUE:
             raise InvalidInput(f"{place}.{name}", f"text of at most {MAX_VALUE} characters")
-        variables[name] = item
-    return variables
+        found[name] = item
+    return found
 
 
 def to_json(transfer: CallTransfer, now: float, *, acs_user: str = "") -> dict[str, object]:
@@ -119,7 +124,7 @@ def to_json(transfer: CallTransfer, now: float, *, acs_user: str = "") -> dict[s
     else:
         shown["acsUser"] = {
             "communicationUserId": acs_user,
-            "voipHeaders": {TRANSFER_HEADER: transfer.id},
+            "voipHeaders": {TRANSFER_ID: transfer.id},
             "expiresAt": expires,
         }
     if transfer.call_received_at is not None:
@@ -129,10 +134,6 @@ def to_json(transfer: CallTransfer, now: float, *, acs_user: str = "") -> dict[s
         shown["completedAt"] = _time(transfer.completed_at)
         shown["outputContext"] = _output(transfer.output)
     return shown
-
-
-TRANSFER_HEADER = "callTransferId"
-"""The voip header by which an ACS call names its transfer."""
 
 
 def _output(output: OutputContext) -> dict[str, object]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from shared.config.call_transfers import CallTransferConfig
 from shared.config.routes import Route
-from shared.transfers.api import TRANSFER_HEADER
 from shared.transfers.numbers import NumberPool
 from shared.transfers.record import CallTransfer, Refusal
 from shared.transfers.transfers import Transfers
 from shared.wire.acs_events import IncomingCall
+from shared.wire.custom_context import TRANSFER_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class TransferDesk:
         owner = self._users.get(call.callee.raw_id)
         if owner is not None:
             # An ordinary call to the agent's identity brings no transfer's id: a route may have it.
-            transfer_id = call.voip_headers.get(TRANSFER_HEADER, "")
+            transfer_id = call.voip_headers.get(TRANSFER_ID, "")
             return self._lent(owner, transfer_id, tenant) if transfer_id else None
         number = await self._pool.get(call.callee.value)
         if number is None:

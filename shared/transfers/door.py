@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.config.call_transfers import CallTransferConfig
 from shared.errors import Forbidden, InvalidInput, NotFound
-from shared.http import Reply, Request, json_reply
+from shared.http import Reply, Request, UnsupportedMediaType, json_reply, require_json
 from shared.transfers.api import NoSuchCountry, NotEnabled, parse_new, to_json
 from shared.transfers.record import CallTransfer, TransferKind
 from shared.transfers.transfers import Transfers
@@ -25,11 +25,12 @@ class TransferApi:
     transfers: Mapping[str, Transfers]
     now: Callable[[], float]
 
-    async def create(self, tenant: str, asked: Request) -> Reply:
+    async def create(self, tenant: str, asked: Request, *, compatible: bool = False) -> Reply:
         """Create a transfer; 200, also for the same request again.
 
         Raises:
             Forbidden: the tenant has no call transfers.
+            UnsupportedMediaType: the body is no JSON by its own account.
             InvalidInput, NotEnabled, NoSuchCountry: the request names something that is not there.
             Conflict: the id belongs to another request.
             PoolExhausted: no number is free now.
@@ -37,8 +38,12 @@ class TransferApi:
         entry = self.entries.get(tenant)
         if entry is None:
             raise Forbidden("call transfers are not set up for this tenant")
-        if (asked.header("content-type") or "").partition(";")[0].strip().lower() != "application/json":
-            raise InvalidInput("content-type", "application/json")
+        try:
+            require_json(asked)
+        except UnsupportedMediaType as error:
+            if compatible:  # existing clients know one code for every wrong request (requirement 114)
+                raise InvalidInput(error.field, error.expected) from None
+            raise
         new = parse_new(asked.body)
         if new.kind is TransferKind.ACS_USER and not entry.acs_user:
             raise NotEnabled("type", "PHONE_NUMBER: no ACS identity is set up for this tenant")

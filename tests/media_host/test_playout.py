@@ -150,6 +150,16 @@ async def test_too_far_ahead_is_dropped_and_counted(rig):
     assert rig.playout.flush()[0].made_ms == pytest.approx(70_000 - rig.playout.dropped_ms)
 
 
+async def test_nothing_is_left_to_be_heard_after_pieces_of_odd_lengths(rig):
+    """A rest of rounding would keep a call that is over open until the longest farewell's time is up."""
+    sizes = random.Random(5)
+    for _ in range(40):
+        rig.playout.push("t1", base64.b64encode(bytes(2 * sizes.randrange(3000, 9000))))
+    rig.playout.end("t1")
+    rig.run(20_000)
+    assert len(rig.played) == 1 and rig.playout.left_ms == 0
+
+
 async def test_played_is_told_once_after_the_last_sample_was_heard(rig):
     rig.playout.push("a", rig.audio(300))
     rig.playout.end("a")

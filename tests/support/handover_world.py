@@ -12,6 +12,7 @@ from media_host.handover import Handover
 from shared.calls.callbacks import to_event
 from shared.calls.control import CallControl
 from shared.calls.events import CallEvent, EventKind
+from shared.calls.record import CallRecord
 from shared.calls.repository import Calls, new_call_id
 from shared.config.agents import EmbeddedAgentConfig
 from shared.config.transfers import Transfer
@@ -112,7 +113,8 @@ class HandoverWorld:
             await self.called.ended()
         return self.called.summary()["ended"]["reason"]
 
-    def handover(self, **transfer) -> Handover:
+    def handover(self, known=None, **transfer) -> Handover:
+        """`known`: more of the call's record."""
         config = EmbeddedAgentConfig(
             dialogue="x",
             transfers={"desk": Transfer(**{"to": PERSON, "ring_s": 5, "confirm_s": 5.0, **transfer})},
@@ -124,7 +126,9 @@ class HandoverWorld:
         )
         self.log.start()
         services = SimpleNamespace(calls=self.calls, control=self.control)
-        record = SimpleNamespace(call_id=self.call_id, caller=self.number, callee=NUMBER, task="desk")
+        record = CallRecord(
+            call_id=self.call_id, caller=self.number, callee=NUMBER, task="desk", **(known or {})
+        )
         return Handover(services, record, config, self.connection_id, log=self.log, voice=self.voice)
 
     async def note(self, ident, kind, **data) -> None:

@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from shared.calls.answering import input_variables
+from shared.calls.begun import input_variables
 from shared.calls.events import EventKind
 from shared.security.tokens import Audience, TokenVerifier
 from shared.telemetry import redact

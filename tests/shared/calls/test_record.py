@@ -74,6 +74,11 @@ def test_a_whole_call():
     shown = record.to_json()
     timeline = shown.pop("timeline")
     assert shown == {
+        "direction": "inbound",
+        "answeredBy": None,
+        "ivr": None,
+        "returnTo": None,
+        "returnStep": None,
         "callId": "c1",
         "tenant": "default",
         "environment": "test",

@@ -343,7 +343,9 @@ async def test_what_is_refused(world, client):
         status, refused = await client.post(type=kind)
         assert (status, refused["error"]["code"]) == (422, "422-01")
     asked = request("r", client.headers() | {"content-type": "text/plain"}, json.dumps(ASKED).encode())
-    assert (await world.app.create_call_transfer(asked)).status == 400
+    assert shown(await world.app.create_call_transfer(asked))[1]["error"]["code"] == "415-01"
+    old = await world.app.create_call_transfer(asked, compatible=True)
+    assert shown(old)[1]["error"]["code"] == "400-01"  # requirement 114
     asked = request("r", client.headers(), b" " * 70_000)
     assert (await world.app.create_call_transfer(asked)).status == 413
     assert (await world.app.create_call_transfer(request("r", {}, json.dumps(ASKED).encode()))).status == 401
