@@ -20,7 +20,7 @@ SERVICES: Mapping[str, str] = {"emulated-openai": "openai", "emulated-voicelive"
 """The services that can be emulated, by the name that the command line takes."""
 
 KEY_VARIABLE = "EMULATED_MODEL_KEY"
-PERSON = ROOT / "emulator" / "scripts" / "person.yaml"
+PERSON = ROOT / "emulator" / "scripts" / "phones" / "person.yaml"
 SCRIPTED = "-script"
 """Ends the name of the scripted agent that a model has replaced."""
 

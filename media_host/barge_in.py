@@ -35,6 +35,9 @@ class BargeIn:
         self._audible: dict[str, Mode] = {}  # turns that are not heard to their end
         self._stale: dict[str, None] = {}
         self._speaking_since: float | None = None
+        self._unconfirmed: float | None = None  # since when, by the agent's report
+        self._ear_hang_ms: float | None = None
+        self._heard_since: float | None = None  # by the host's own ear
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -76,11 +79,11 @@ class BargeIn:
         """The caller began to speak, `ago_ms` ago."""
         modes = self._audible.values()
         self._speaking_since = began = self._clock() - ago_ms
-        if "never" in modes or self._timer is not None:
+        if "never" in modes or self._unconfirmed is not None:
             return
-        if "confirmed" in modes and ago_ms < CONFIRMED_MS:
-            left_s = (CONFIRMED_MS - ago_ms) / 1000
-            self._timer = asyncio.get_running_loop().call_later(left_s, self._confirmed, began)
+        if "confirmed" in modes:
+            self._unconfirmed = began
+            self._confirm()
         else:
             self._flush(ago_ms)
 
@@ -89,16 +92,51 @@ class BargeIn:
         self._speaking_since = None
         self.close()
 
+    def has_ear(self, hang_ms: float) -> None:
+        """The host listens too, and its ear, which knows of silence after `hang_ms`, must agree.
+
+        A model tells of the end of speech only after a pause of its own.
+        """
+        self._ear_hang_ms = hang_ms
+
+    def ear_heard(self, ago_ms: float) -> None:
+        """By the host's own ear, the caller began to speak `ago_ms` ago."""
+        self._heard_since = self._clock() - ago_ms
+        self._confirm()
+
+    def ear_silent(self) -> None:
+        """By the host's own ear, the caller is silent; the agent has not said so yet."""
+        self._heard_since = None
+        self._stop_timer()
+
     def close(self) -> None:
         """Nothing is flushed any more."""
+        self._unconfirmed = None
+        self._stop_timer()
+
+    def _confirm(self) -> None:
+        """Flush when both have heard speech for long enough."""
+        if self._ear_hang_ms is None:
+            since, needed_ms = self._unconfirmed, CONFIRMED_MS + 0.0
+        else:
+            since, needed_ms = self._heard_since, CONFIRMED_MS + self._ear_hang_ms
+        if self._unconfirmed is None or since is None or self._timer is not None:
+            return
+        left_ms = needed_ms - (self._clock() - since)
+        if left_ms > 0:
+            self._timer = asyncio.get_running_loop().call_later(left_ms / 1000, self._confirmed)
+        else:
+            self._confirmed()
+
+    def _confirmed(self) -> None:
+        began, self._timer, self._unconfirmed = self._unconfirmed, None, None
+        if began is not None and "never" not in self._audible.values():
+            self._flush(self._clock() - began)
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _confirmed(self, began_ms: float) -> None:
-        self._timer = None
-        if "never" not in self._audible.values():
-            self._flush(self._clock() - began_ms)
 
 
 def _limit(turns: dict[str, Any]) -> None:

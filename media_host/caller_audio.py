@@ -85,11 +85,15 @@ class CallerAudio:
         self._secret = secret
         self._route()
 
-    @contextmanager
-    def overheard(self, listener: Listener) -> Iterator[None]:
-        """`listener` gets every frame that is not secret."""
+    def add(self, listener: Listener) -> None:
+        """`listener` gets every frame that is not secret, from now on."""
         self._others.append(listener)
         self._route()
+
+    @contextmanager
+    def overheard(self, listener: Listener) -> Iterator[None]:
+        """`listener` gets every frame that is not secret, for a while."""
+        self.add(listener)
         try:
             yield
         finally:

@@ -79,6 +79,7 @@ class Floor:
             ticker=services.ticker,
             recorder_tap=None if recorder is None else self._record,
             on_played=self._played,
+            path_delay_ms=services.path_delay_ms,
         )
 
     def audio(self, turn: str, data: bytes) -> None:

@@ -144,6 +144,7 @@ class MediaHost:
             ticker=Ticker(),
             now=self._now,
             max_call_s=settings.max_call_s,
+            path_delay_ms=settings.path_delay_ms,
         )
         self.server = MediaServer(services, fast=self._fast)
         give_back(self.server.close)

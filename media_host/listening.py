@@ -20,6 +20,9 @@ BEFORE_MS = 300
 AFTER_MS = 700
 """And of this length after it."""
 
+EAR_HANG_MS = 100
+"""So long a pause ends what is to be confirmed: two words are one utterance, two coughs are not."""
+
 
 def voice_activity(codec: Codec) -> VoiceActivity | None:
     """A detector for one call; None when none is installed."""

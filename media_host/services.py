@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from media_host.agents.base import Codec, VoiceAgent
+from media_host.ledger import PATH_DELAY_MS
 from media_host.notices import Notices
 from media_host.playout import Ticker, clock_ms
 from media_host.post_call import PostCallHooks
@@ -37,6 +38,7 @@ class Services:
         now: Unix seconds.
         clock_ms: milliseconds that never go back: what playout, ledger and durations are measured by.
         max_call_s: a call is ended after this long (s).
+        path_delay_ms: see `ledger.Ledger`.
         agent_start_s: how long an agent may take to start (s), each of those that take over too: the caller hears
             nothing until then.
     """
@@ -53,6 +55,7 @@ class Services:
     ticker: Ticker
     now: Callable[[], float]
     max_call_s: float
+    path_delay_ms: float = PATH_DELAY_MS
     agent_start_s: float = AGENT_START_S
     clock_ms: Callable[[], float] = clock_ms
     own_controls: Mapping[str, CallControl] = field(default_factory=dict)

@@ -38,6 +38,7 @@ from media_host.handover import Handover
 from media_host.keys import Keys
 from media_host.lines.acs import AcsLine
 from media_host.picked_up import PickUp
+from media_host.second_opinion import second_opinion
 from media_host.secure_digits import SecureDigits
 from media_host.services import Services
 from media_host.silence import Silence
@@ -139,6 +140,7 @@ class Session:
             may_speak=self._may_speak,
             changed=self.changed,
         )
+        second_opinion(config, self._audio, self._floor.barge_in)
         self._voice = HostVoice(
             self._floor,
             services.notices,

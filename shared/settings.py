@@ -111,6 +111,7 @@ class MediaHostSettings(Settings):
         listen_port: port to bind; 0 takes a free one.
         capacity: calls at once; one more is answered 503.
         drain_s: how long calls may go on after SIGTERM (s).
+        path_delay_ms: from our socket to the caller's ear; ACS tells nobody (ms).
         max_call_s: a call is ended after this long (s); below the callback token's 3 h.
         recordings: folder for recordings, or None for no recording at all.
     """
@@ -122,6 +123,7 @@ class MediaHostSettings(Settings):
     capacity: int
     drain_s: float
     max_call_s: float
+    path_delay_ms: float
     recordings: Path | None
 
 
@@ -358,6 +360,7 @@ def _media_host(reader: _Reader) -> MediaHostSettings:
         capacity=reader.whole("MEDIA_CAPACITY", 100, 1, 10_000),
         drain_s=reader.whole("MEDIA_DRAIN_S", 600, 0, 36_000),
         max_call_s=reader.whole("MAX_CALL_S", 10_500, 10, 10_740),
+        path_delay_ms=reader.whole("MEDIA_PATH_DELAY_MS", 150, 0, 2000),
         recordings=None if recordings == "off" else Path(recordings),
     )
 

@@ -1,4 +1,6 @@
 import base64
+import math
+import struct
 
 import pytest
 
@@ -7,6 +9,13 @@ from media_host.barge_in import KEPT_TURNS, BargeIn
 from shared.calls.events import EventKind
 from tests.support.session_world import open_session, virtual
 
+RATE = 24_000
+WAVE = [
+    round(sum(9000 / n * math.sin(math.tau * 130 * n * at / RATE) for n in range(1, 12)))
+    for at in range(RATE // 50)
+]
+VOWEL = base64.b64encode(struct.pack(f"<{len(WAVE)}h", *WAVE))
+QUIET = base64.b64encode(bytes(960))
 PIECE = base64.b64encode(b"\5" * 960)
 
 
@@ -86,6 +95,43 @@ async def test_a_cough_is_not_confirmed():
         world.agent.host.event(SpeechStopped())
         await world.run(1)
         assert world.wire.stops == [] and world.wire.heard == pcm
+
+
+async def say(world, ms, *, loud=True):
+    """The caller's audio, frame by frame: a vowel, or silence."""
+    frame = VOWEL if loud else QUIET
+    for _ in range(ms // 20):
+        world.session.line.on_audio(frame)
+        await world.run(0.02)
+
+
+@virtual
+async def test_a_models_report_needs_the_hosts_own_ear():
+    """A model tells of the end of speech only half a second later: its report alone would confirm every cough."""
+    async with open_session("barge_in: confirmed") as world:
+        world.agent.speak(5000, barge_in="confirmed")
+        await say(world, 300, loud=False)
+        world.agent.host.event(SpeechStarted(0))
+        await say(world, 120)
+        await say(world, 500, loud=False)
+        world.agent.host.event(SpeechStopped())
+        assert world.wire.stops == []
+        world.agent.host.event(SpeechStarted(0))  # and now a word
+        began = world.ms()
+        await say(world, 500)
+        [stopped] = world.wire.stops
+        assert 300 <= stopped - began <= 440
+
+
+@virtual
+async def test_an_ear_without_a_report_interrupts_nobody():
+    async with open_session("greeting_barge_in: confirmed") as world:
+        world.agent.speak(3000, barge_in="confirmed")
+        await say(world, 300, loud=False)
+        await say(world, 600)
+        assert world.wire.stops == []
+        world.agent.host.event(SpeechStarted(200))  # the model is late, the ear has known for long
+        assert len(world.wire.stops) == 1
 
 
 @virtual

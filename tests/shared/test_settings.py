@@ -108,6 +108,7 @@ RIGHT_MEDIA_HOST = [
     ("MEDIA_CAPACITY", "10000", "capacity", 10_000),
     ("MEDIA_DRAIN_S", "0", "drain_s", 0),
     ("MAX_CALL_S", "10740", "max_call_s", 10_740),
+    ("MEDIA_PATH_DELAY_MS", "220", "path_delay_ms", 220),
     ("MEDIA_RECORDINGS", "out/recordings", "recordings", Path("out/recordings")),
     ("MEDIA_RECORDINGS", "off", "recordings", None),
 ]
@@ -215,6 +216,7 @@ WRONG_MEDIA_HOST = {
     "MEDIA_CAPACITY": ["0", "10001"],
     "MEDIA_DRAIN_S": ["-1", "36001"],
     "MAX_CALL_S": ["9", "10741"],
+    "MEDIA_PATH_DELAY_MS": ["-1", "2001", "150.5"],
 }
 
 

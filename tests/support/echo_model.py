@@ -10,7 +10,7 @@ from tests.support.realtime_server import delta, echo
 
 
 class EchoModel:
-    """`async with EchoModel() as model`: `model.endpoint`; each session speaks one endless answer."""
+    """`async with EchoModel() as model`: `model.endpoint`; each session speaks all the time, from its configuration on."""
 
     async def __aenter__(self) -> "EchoModel":
         self._server = await serve(self._session, "127.0.0.1", 0, compression=None, close_timeout=0.5)
@@ -22,15 +22,28 @@ class EchoModel:
         await self._server.wait_closed()
 
     async def _session(self, socket: ServerConnection) -> None:
+        responses = 0
+
         async def send(event: dict[str, object]) -> None:
-            await socket.send(json.dumps(event, separators=(",", ":")))
+            await socket.send(json.dumps({"event_id": "e"} | event, separators=(",", ":")))
+
+        async def done(status: str) -> None:
+            await send({"type": "response.done", "response": {"id": f"r{responses}", "status": status}})
 
         with suppress(ConnectionClosed):
-            await send({"type": "session.created", "event_id": "e", "session": {"id": "s"}})
+            await send({"type": "session.created", "session": {"id": "s"}})
             async for frame in socket:
                 event = json.loads(frame)
-                if event["type"] == "session.update":
+                if event["type"] == "input_audio_buffer.append":
+                    said = delta(f"r{responses}", f"i{responses}", b"") | {"delta": event["audio"]}
+                    await send(said)
+                elif event["type"] == "session.update":
                     await send(echo(event))
-                    await send({"type": "response.created", "event_id": "e", "response": {"id": "r"}})
-                elif event["type"] == "input_audio_buffer.append":
-                    await send(delta("r", "i", b"") | {"delta": event["audio"]})
+                    await send({"type": "response.created", "response": {"id": "r0"}})
+                elif event["type"] in (
+                    "response.cancel",
+                    "response.create",
+                ):  # stopped, or asked: it goes on at once
+                    await done("cancelled" if event["type"] == "response.cancel" else "completed")
+                    responses += 1
+                    await send({"type": "response.created", "response": {"id": f"r{responses}"}})

@@ -5,8 +5,8 @@ What these tests are about is time. The same session over real sockets and a rea
 
 import asyncio
 import base64
+import inspect
 import json
-import logging
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -232,9 +232,8 @@ def virtual(test):
     """Run an async test on the virtual clock."""
 
     def run(**fixtures):
-        logging.getLogger("asyncio").setLevel(logging.WARNING)
         run_virtually(test(**fixtures))
 
     run.__name__, run.__doc__ = test.__name__, test.__doc__
-    run.__signature__ = __import__("inspect").signature(test)
+    run.__signature__ = inspect.signature(test)
     return run

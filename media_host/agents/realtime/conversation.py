@@ -62,6 +62,10 @@ class Conversation:
         mcp: servers whose tools the model's service calls.
         send: takes a frame to the model, or keeps it while there is no session.
         expired: called when the model says that the session has reached its age.
+
+    Attributes:
+        audio, handle, bad_frame: see `session.SessionOwner`.
+        fault: reports that something is wrong.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class Conversation:
             on_voice=self._voice,
             bad=self.bad_frame,
         )
+        self.audio = self._speaking.audio
         self._interruptions = Interruptions(client, self._speaking)
         self._hearing = Hearing(
             turns, self._timers, reports.event, transcribed=config.transcription is not None
@@ -165,9 +170,12 @@ class Conversation:
         active, waited = self._responses.active, self._waiting.on
         asked = self._responses.lost()
         self._lost_ask = None
-        if active:
-            begun = active == self._speaking.response
-            self._lost_ask = Ask("go_on") if begun else asked or ANSWER
+        if active and active == self._speaking.response:
+            self._lost_ask = Ask("go_on")
+            if active == self._greeting:
+                self._turns.greeting_made({turn.name for turn in self._speaking.unheard})
+        elif active:
+            self._lost_ask = asked or ANSWER
         elif waited and self._responses.idle:
             self._lost_ask = ANSWER
         self._waiting.over()
@@ -298,10 +306,6 @@ class Conversation:
             self._client.configure(turns_update(self._config, manual=wanted))
 
     # --- from the model --------------------------------------------------------------------------------------
-
-    def audio(self, frame: bytes, start: int) -> None:
-        """See `session.SessionOwner`."""
-        self._speaking.audio(frame, start)
 
     def bad_frame(self, what: str) -> None:
         """A frame that is no event: the call goes on."""

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 EARLY_EVENTS = 64
 """What a session says before it is used: its MCP servers' tools."""
 
-LIMITS = Limits(max_message=1 << 20, ping_timeout_s=30.0, close_s=0.8)
-"""A delta is some kB, an echoed session with its tools some tens of kB; a stalled loop must not cost us calls (livekit#1128);
+LIMITS = Limits(max_message=4 << 20, ping_timeout_s=30.0, close_s=0.8)
+"""A delta is some kB, a list of tools may be some hundred kB; a stalled loop must not cost us calls (livekit#1128);
 and the model's socket is gone within a second of the caller."""
 
 

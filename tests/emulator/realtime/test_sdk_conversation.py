@@ -89,17 +89,6 @@ async def openai_client(model):
 
 
 @asynccontextmanager
-async def azure_openai_client(model):
-    client = openai.AsyncOpenAI(
-        api_key="unused", websocket_base_url=f"{model.endpoint}/openai/v1", default_headers={"api-key": KEY}
-    )
-    async with client.realtime.connect(model="deployment") as connection:
-        audio = {"input": {"transcription": {"model": "transcriber"}}}
-        session = {"type": "realtime", "audio": audio, "tools": TOOLS}
-        yield Talk(connection, written, output), session, "response.output_audio_transcript"
-
-
-@asynccontextmanager
 async def voicelive_client(model):
     credential = AzureKeyCredential(KEY)
     async with connect(endpoint=model.endpoint, credential=credential, model="gpt-realtime") as connection:
@@ -112,7 +101,7 @@ async def voicelive_client(model):
         yield talk, session, "response.audio_transcript"
 
 
-@pytest.mark.parametrize("connected", [openai_client, azure_openai_client, voicelive_client])
+@pytest.mark.parametrize("connected", [openai_client, voicelive_client])
 async def test_an_sdk_holds_a_conversation(connected, speech, spoken):
     script = load_script(SCRIPTS / "order_desk.yaml")
     async with (
@@ -163,6 +152,20 @@ async def test_an_sdk_holds_a_conversation(connected, speech, spoken):
         assert "Thank you for calling" in (await talk.words(transcript))[0]
         call = await talk.until("response.function_call_arguments.done")
         assert (call.name, json.loads(call.arguments)) == ("end_call", {"reason": "goodbye"})
+
+
+async def test_openais_client_is_let_in_to_azure_by_its_own_header():
+    async with EmulatedModel(key=KEY) as model:
+        base = f"{model.endpoint}/openai/v1"
+        client = openai.AsyncOpenAI(
+            api_key="unused", websocket_base_url=base, default_headers={"api-key": KEY}
+        )
+        async with client.realtime.connect(model="deployment") as connection:
+            talk = Talk(connection, written, output)
+            await talk.until("session.created")
+            await connection.session.update(session={"type": "realtime", "instructions": "be brief"})
+            updated = await talk.until("session.updated")
+            assert (updated.session.model, updated.session.instructions) == ("deployment", "be brief")
 
 
 async def test_the_recogniser_knows_every_word_of_the_shipped_script(speech):

@@ -1,5 +1,6 @@
 """What a session takes and refuses, and how it takes turns; both dialects unless only one has it."""
 
+import numpy
 import pytest
 
 from emulator.realtime import Call, EmulatedModel, ModelFaults, Say
@@ -408,3 +409,35 @@ async def test_a_test_plays_the_model():
         await client.socket.close()
         with pytest.raises(EOFError):
             await session.next("response.cancel")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "session", "rate"),
+    [
+        ("ga", {"audio": {"input": {"format": {"type": "audio/pcmu"}}}}, 8000),
+        ("flat", {"input_audio_format": "g711_ulaw"}, 8000),
+        ("flat", {"input_audio_sampling_rate": 8000}, 8000),
+    ],
+)
+async def test_speech_in_other_formats(dialect, session, rate, spoken):
+    pcm = numpy.frombuffer(spoken["goodbye"], "<i2")[:: 24000 // rate].tobytes()
+    ulaw = "pcmu" in str(session) or "ulaw" in str(session)
+    async with model() as emulated, raw_client(emulated, dialect) as client:
+        await client.update(session)
+        await client.hear(g711.encode(pcm) if ulaw else pcm)
+        stopped = await client.until("input_audio_buffer.speech_stopped")
+        assert stopped["audio_end_ms"] <= len(pcm) / 2 / rate * 1000
+
+
+async def test_the_start_of_speech_lies_before_its_sound(spoken):
+    """`audio_start_ms` counts the audio that was written, and the padding before the speech."""
+    async with model() as emulated, raw_client(emulated) as client:
+        pcm = bytes(96000) + spoken["goodbye"]
+        starts = []
+        for padding in (0, 300):
+            await client.turn_detection({"type": "server_vad", "prefix_padding_ms": padding})
+            await client.hear(pcm)
+            starts.append((await client.until("input_audio_buffer.speech_started"))["audio_start_ms"])
+        length = len(pcm) // 48
+        assert 2100 <= starts[0] <= 2600
+        assert starts[1] == starts[0] + length - 300

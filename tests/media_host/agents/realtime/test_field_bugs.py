@@ -7,7 +7,6 @@ import asyncio
 import base64
 import subprocess
 import sys
-from http import HTTPStatus
 
 import pytest
 
@@ -24,12 +23,11 @@ from media_host.agents.base import (
 )
 from media_host.agents.realtime import mcp as mcp_module
 from media_host.agents.realtime import waiting
-from media_host.agents.realtime.endpoints import address
 from media_host.agents.realtime.session_setup import McpTool
 from shared.config.document import parse_config
 from shared.config.realtime import TurnDetection
 from shared.errors import AgentUnavailable, ConfigurationError
-from tests.media_host.agents.realtime.support import FRAME, START, Host, agent, config, settled
+from tests.media_host.agents.realtime.support import FRAME, START, Host, agent, settled
 from tests.support.realtime_server import RealtimeServer, echo
 from tests.support.timing import patience
 from tests.support.virtual_loop import run_virtually
@@ -568,10 +566,3 @@ def test_openai_python_3084_and_1181_no_sdk_and_no_pydantic_is_loaded():
     code = "import sys, media_host.agents.realtime; print(*{'openai', 'pydantic', 'azure.ai.voicelive'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
-
-
-async def test_a_refused_handshake_says_its_status_and_nothing_else():
-    async with RealtimeServer(refuse=HTTPStatus.UNAUTHORIZED) as server:
-        with pytest.raises(AgentUnavailable, match="401"):
-            await agent(server.endpoint).start(START, Host())
-        assert "?" not in address(config(server.endpoint, model="m")).partition("model=")[2]

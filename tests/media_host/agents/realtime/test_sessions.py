@@ -513,3 +513,27 @@ def test_words_that_do_not_come_do_not_keep_the_others_back():
         assert [event.text for event in host.of(Transcript)[said:]] == ["Second."]
 
     run_virtually(virtually(test))
+
+
+def test_a_protected_greeting_that_was_cut_short_does_not_protect_what_follows():
+    async def main():
+        async with RealtimeServer() as server:
+            one, host = agent(server.endpoint, greeting="Recorded.", greeting_barge_in="never"), Host()
+            await one.start(START, host)
+            session = await server.session()
+            await session.next("response.create")
+            await session.created("resp_1")
+            await session.delta("resp_1", "item_1", bytes(960))
+            await host.wait_for(TurnStarted)
+            await session.socket.close(1011)
+            second = await server.session()
+            await second.next("response.create")
+            await settled(one, second)
+            assert second.types.count("session.update") == 1, "what has come of it is not heard yet"
+            host.play(one)
+            await settled(one, second)
+            update = second.of("session.update")[-1]["session"]["audio"]["input"]["turn_detection"]
+            assert update["create_response"] is True
+            await one.close()
+
+    run_virtually(main())
