@@ -32,7 +32,7 @@ async def _serve(
     req: func.HttpRequest, context: func.Context, handle: _Handler, *, is_health: bool = False
 ) -> func.HttpResponse:
     from shared.errors import PatchcordError
-    from shared.http import degraded, error_reply, request
+    from shared.http import blank_params, degraded, error_reply, request
 
     try:
         application = await _application()
@@ -41,7 +41,8 @@ async def _serve(
         unready = error_reply(PatchcordError("not configured"), context.invocation_id)
         reply = degraded() if is_health else unready
     else:
-        asked = request(context.invocation_id, dict(req.headers), req.get_body(), dict(req.params))
+        params = blank_params(req.url) | dict(req.params)
+        asked = request(context.invocation_id, dict(req.headers), req.get_body(), params)
         reply = await handle(application, asked)
     return func.HttpResponse(reply.body, status_code=reply.status, headers=dict(reply.headers))
 

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 type Json = Mapping[str, Any]
@@ -54,10 +55,12 @@ def double_assignments(found: Iterable[Assignment]) -> list[str]:
     wrong = []
     for number, owners in by_number.items():
         owners.sort(key=lambda one: one.begun)
-        for former, later in zip(owners, owners[1:], strict=False):
+        for former, later in pairwise(owners):
             if later.begun + ROUNDING_S < former.ended:
                 early = former.ended - later.begun
-                wrong.append(f"{number}: {later.transfer} got it {early:.3f} s before {former.transfer} gave it up")
+                wrong.append(
+                    f"{number}: {later.transfer} got it {early:.3f} s before {former.transfer} gave it up"
+                )
     return wrong
 
 
@@ -100,7 +103,7 @@ def lines(result: Json) -> list[str]:
                 f"max {found['max']:>7.1f} ms"
             )
         rows.append(f"  {name:<8} {statuses}")
-    numbers = Counter(result["numbers"])
+    numbers: Counter[str] = Counter(result["numbers"])
     rows.append(
         f"  {result['assigned']} assignments of {result['pool']} numbers, {result['claimed']} of them claimed; the pool at the "
         f"end: {', '.join(f'{count} {state}' for state, count in numbers.items())}"

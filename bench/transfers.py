@@ -102,7 +102,7 @@ class Clients:
         self._headers = headers
         self._transfers = transfers
         self._load = load
-        self._random = random.Random(load.seed)  # noqa: S311  # chooses requests, protects nothing
+        self._random = random.Random(load.seed)
         self._known: list[str] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession
@@ -140,11 +140,15 @@ class Clients:
         if chance < REPEATED:
             again, same = await self._ask(self.creates, "POST", self._url, None, body)
             if again != 200 or same["phoneNumber"] != made["phoneNumber"]:
-                self.creates.wrong.append(f"{found.transfer}: asked again, the answer is another one ({again})")
+                self.creates.wrong.append(
+                    f"{found.transfer}: asked again, the answer is another one ({again})"
+                )
         elif chance < REPEATED + REUSED:
             other, _ = await self._ask(self.creates, "POST", self._url, None, wanted(found.transfer, "other"))
             if other != 409:
-                self.creates.wrong.append(f"{found.transfer}: another request with its id is answered {other}")
+                self.creates.wrong.append(
+                    f"{found.transfer}: another request with its id is answered {other}"
+                )
         if self._random.random() < CALLED:
             call = asyncio.create_task(self._call(found))
             self._calls.add(call)

@@ -45,7 +45,10 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="FOLDER", help="default: out/demo, with a scenario out/demo-NAME"
     )
     demo.add_argument(
-        "--scenario", choices=SCENARIOS, default="", help="a story of several calls, and the requests beside them"
+        "--scenario",
+        choices=SCENARIOS,
+        default="",
+        help="a story of several calls, and the requests beside them",
     )
     demo.add_argument(
         "--script",

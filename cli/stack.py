@@ -33,6 +33,9 @@ COUNTRY = "US"
 """Of the numbers in the pool."""
 INCOMING_CALL = "Microsoft.Communication.IncomingCall"
 
+TOPIC = "outcomes"
+"""Name of the emulator's custom topic."""
+
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
@@ -48,6 +51,7 @@ class StackOptions:
         config: `patchcord.yaml` to use.
         agent: an emulated realtime model in place of the route's agent (a name of `emulated_agent.SERVICES`); "" for none.
         numbers: temporary numbers for call transfers (E.164), put into the pool.
+        publish: outcomes go to the topic `TOPIC` of the emulator (docs/events.md); subscribe there with `topic=TOPIC`.
         env: variables for both child processes, over those that the stack sets.
     """
 
@@ -60,6 +64,7 @@ class StackOptions:
     config: Path = ROOT / "patchcord.yaml"
     agent: str = ""
     numbers: Sequence[str] = ()
+    publish: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -76,6 +81,7 @@ class Stack:
         self.media_port = options.media_port or free_port()
         self.media_base = f"ws://127.0.0.1:{self.media_port}"
         self.control_key = secrets.token_urlsafe(24)
+        self._topic_key = base64.b64encode(secrets.token_bytes(32)).decode()
         self.emulator = Emulator(
             EmulatorConfig(
                 host="127.0.0.1",
@@ -86,6 +92,7 @@ class Stack:
                 subscriptions=[],
                 time_scale=options.retry_scale,
                 dead_letter=folder / "dead-letter",
+                topics={TOPIC: self._topic_key},
             )
         )
         self.credentials: Mapping[str, str] = {}
@@ -126,7 +133,16 @@ class Stack:
             "ACS_JWKS_URL": self.emulator.jwks_url,
             "CALLBACK_EVENTS_URI": self.functions_base,
             "CALLBACK_URI_HOST": self.media_base,
+            **(self._publishing if self.options.publish else {}),
             **self.options.env,
+        }
+
+    @property
+    def _publishing(self) -> dict[str, str]:
+        return {
+            "PATCHCORD_EVENTS_TOPIC": self.emulator.topic_endpoint(TOPIC),
+            "PATCHCORD_EVENTS_KEY": "env:EVENTS_TOPIC_KEY",
+            "EVENTS_TOPIC_KEY": self._topic_key,
         }
 
     async def _start(self) -> None:

@@ -118,9 +118,7 @@ class MediaHost:
         post_call = PostCallHooks(self.config, self._calls, secrets, http)
         give_back(post_call.close)
         give_back(self.capacity.close)
-        signature = AcsSignature(
-            settings.acs_jwt, http_fetch(http), self._now, own=self.config.acs_resources
-        )
+        signature = AcsSignature(settings.acs_jwt, http_fetch(http), self._now, own=self.config.acs_resources)
         door = Door(
             host_id=settings.host_id,
             store=self._store,

@@ -6,6 +6,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -87,6 +88,12 @@ def request(
         key = name.lower()
         lower[key] = f"{lower[key]}, {value}" if key in lower else value
     return Request(request_id, lower, body, params or {})
+
+
+def blank_params(url: str) -> dict[str, str]:
+    """The query's parameters without a value: the Functions host leaves these out, but `?limit=` is a mistake to be told."""
+    found = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    return {name: value for name, value in found if not value}
 
 
 def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:

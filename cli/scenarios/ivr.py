@@ -2,35 +2,16 @@
 
 from typing import Any
 
-from cli.scenarios.stage import Stage
+from cli.scenarios.stage import Stage, script
 
 RESOURCE = "8:acs:00000000-0000-0000-0000-000000000000"
 NUMBER, AGENT, IVR, PERSON = "+18005550001", f"{RESOURCE}_agent", f"{RESOURCE}_ivr", "+18005550196"
 SHOWN = ("to", "agent", "inputVariables", "outcome", "previousCalls")
-SOMEBODY = {
+SOMEBODY: dict[str, object] = {
     "at": PERSON,
     "on_ring": "pick_up",
     "voice": "en-us+m3",
     "steps": [{"say": "hello this is sam"}, {"wait_ms": 1000}, "hang_up"],
-}
-CALLER = {
-    "from": "+14255550101",
-    "to": NUMBER,
-    "voice": "en-us+f3",
-    "steps": [
-        {"listen": {"quiet_ms": 1500}},
-        {"press": "00123#"},
-        {"listen": {"quiet_ms": 1500}},
-        {"press": "1"},
-        {"listen": {"quiet_ms": 1500}},
-        {"say": "where is my order"},
-        "listen",
-        {"press": "42719#"},
-        {"interrupt": {"after_ms": 6000, "say": "stop that is enough"}},
-        "listen",
-        {"say": "take me back to the menu"},
-        {"expect_hang_up": {"within_s": 60}},
-    ],
 }
 
 
@@ -79,8 +60,10 @@ def configure(config: dict[str, Any]) -> None:
 async def tell(stage: Stage) -> None:
     """Play it."""
     await stage.stack.emulator.add_phone(SOMEBODY)
-    stage.say("A caller dials the number of the IVR, which asks for an account number and what the matter is.")
-    records = await stage.call(CALLER)
+    stage.say(
+        "A caller dials the number of the IVR, which asks for an account number and what the matter is."
+    )
+    records = await stage.call(script("ivr_caller"))
     stage.expect(len(records) == 3, "three calls with us: IVR, agent, IVR")
     if len(records) != 3:
         return
@@ -95,5 +78,7 @@ async def tell(stage: Stage) -> None:
     given = back["inputVariables"]
     stage.expect(given.get("order_number") == "42719", "the IVR got what the agent has learned")
     stage.expect(given.get("accountNumber") == "00123", "and still knows what it has asked itself")
-    stage.expect([call["ended"]["reason"] for call in records] == ["transferred"] * 3, "each handed the caller on")
+    stage.expect(
+        [call["ended"]["reason"] for call in records] == ["transferred"] * 3, "each handed the caller on"
+    )
     stage.expect(first["callId"] == back["previousCalls"][0], "all of it is one conversation")

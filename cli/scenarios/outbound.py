@@ -55,7 +55,9 @@ async def tell(stage: Stage) -> None:
     record = await called(stage, "parcel-3", EVE, "Eve", cut_off=True)
     stage.expect(record.get("answeredBy") == "machine", "a machine has answered")
 
-    stage.say("Max lives in another country, which this tenant may not call: stolen credentials cost less so.")
+    stage.say(
+        "Max lives in another country, which this tenant may not call: stolen credentials cost less so."
+    )
     refused = await stage.ask("POST", PATH, wanted("parcel-4", MAX, "Max"))
     stage.expect(refused.get("error", {}).get("code", "").startswith("403"), "the request is refused")
 

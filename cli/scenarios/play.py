@@ -51,7 +51,9 @@ async def play(name: str, folder: Path, out: TextIO = sys.stdout) -> int:
     folder.mkdir(parents=True)
     config = folder.resolve() / "patchcord.yaml"
     config.write_text(configuration(scenario))
-    out.write("Starting ACS, Event Grid, phones and a model (emulated), the function app and the media host …\n")
+    out.write(
+        "Starting ACS, Event Grid, phones and a model (emulated), the function app and the media host …\n"
+    )
     out.flush()
     options = StackOptions(folder / "stack", config=config, agent=scenario.agent, numbers=scenario.numbers)
     async with Stack(options) as stack:

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from pathlib import Path
 from typing import Any, TextIO
 
-from cli.demo import outcome_lines, shown
+import yaml
+
+from cli.demo import SCRIPTS, outcome_lines, shown
 from cli.gateway_client import GatewayClient, is_complete
 from cli.picture import draw_call
 from cli.stack import Stack
@@ -129,7 +131,9 @@ class Stage:
             The records that came of it, oldest first: a caller who is transferred has several calls with us.
         """
         offset_s = self._elapsed
-        return await self._follow(await self.stack.emulator.dial({**script}), offset_s, watch, cut_off=cut_off)
+        return await self._follow(
+            await self.stack.emulator.dial({**script}), offset_s, watch, cut_off=cut_off
+        )
 
     async def rings(self, number: str, *, cut_off: bool = False) -> Sequence[Json]:
         """The telephone at `number` is called; as `call`.
@@ -145,9 +149,7 @@ class Stage:
 
         return await self._follow(await until(found, number), offset_s, "", cut_off=cut_off)
 
-    async def _follow(
-        self, call: PhoneCall, offset_s: float, watch: str, *, cut_off: bool
-    ) -> Sequence[Json]:
+    async def _follow(self, call: PhoneCall, offset_s: float, watch: str, *, cut_off: bool) -> Sequence[Json]:
         teller = Storyteller(self._out, self._records, steps=True, offset_s=offset_s)
         watching = asyncio.create_task(self._watch(watch)) if watch else None
         try:
@@ -203,6 +205,12 @@ class Stage:
             self._write(" " * 10 + text)
 
 
+def script(name: str) -> dict[str, Any]:
+    """A caller's script of `emulator/scripts`."""
+    found: dict[str, Any] = yaml.safe_load((SCRIPTS / f"{name}.yaml").read_text())
+    return found
+
+
 async def until[T](look: Callable[[], T | None], what: str) -> T:
     """What `look` finds, once it is there.
 
@@ -211,9 +219,10 @@ async def until[T](look: Callable[[], T | None], what: str) -> T:
     """
     try:
         async with asyncio.timeout(SETTLED_S):
-            while (found := look()) is None:
+            while True:
+                if (found := look()) is not None:
+                    return found
                 await asyncio.sleep(LOOK_S)
-            return found
     except TimeoutError:
         raise Unavailable(f"{what}: nothing happened within {SETTLED_S:.0f} s") from None
 

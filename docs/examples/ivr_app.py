@@ -92,11 +92,9 @@ class Ivr:
                     person, source_caller_id_number=caller_id, operation_context="person"
                 )
             case "CallConnected", _ if visit.headers.get("transferType"):
-                await self.say(call, "Your agent has told us all. Goodbye.")
+                await self.say(call, "Thank you. Goodbye.")
             case "CallConnected", _:
-                await self.ask(
-                    call, visit, "Welcome. Your account number, please, and the pound key.", "account", 9
-                )
+                await self.ask(call, visit, "Welcome. Your account number, please, then pound.", "account", 9)
             case "RecognizeCompleted", "account":
                 visit.account = "".join(DIGITS.get(tone, "") for tone in data["dtmfResult"]["tones"])
                 await self.ask(call, visit, "Press one for an agent.", "choice", 1)
@@ -116,7 +114,7 @@ class Ivr:
                 visit.tries += 1
                 await self.ask(call, visit, "Please try again.", step, 9 if step == "account" else 1)
             case (("RecognizeFailed" | "RecognizeCompleted" | "CallTransferFailed"), _):
-                await self.say(call, "Sorry, nobody can help you now. Goodbye.")
+                await self.say(call, "Sorry. Goodbye.")
             case (("PlayCompleted" | "PlayFailed"), "bye"):
                 await call.hang_up(is_for_everyone=True)
 

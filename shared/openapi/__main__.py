@@ -19,5 +19,5 @@ def main(argv: Sequence[str], page: Path = PAGE) -> None:
         page.write_text(render(), encoding="utf-8")
 
 
-if __name__ == "__main__":  # pragma: no cover
+if __name__ == "__main__":
     main(sys.argv[1:])

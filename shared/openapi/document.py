@@ -13,29 +13,43 @@ makes something has an `id` of yours: send the same request again after a lost a
 `{"error": {"requestId", "code", "message"}}`; the first three digits of the code are the HTTP status."""
 
 TAGS = {
-    "Call transfers": "Lend us a caller, get the caller back (docs/call-transfers.md).",
+    "Call transfers": "Lend us a caller, get the caller back ([call-transfers.md](call-transfers.md)).",
     "Calls": "Records of calls, and calls that we make.",
     "Event Grid": "Where a tenant's own Event Grid subscription posts.",
     "Others": "For platforms and machines.",
-    "Published events": "What Patchcord publishes to an Event Grid topic (docs/events.md).",
+    "Published events": "What Patchcord publishes to an Event Grid topic ([events.md](events.md)).",
 }
+
+
+_SPEC_VERSION = text("Of CloudEvents.", enum=["1.0"])
+
+
+def _event(kind: str, at: str, more: Json) -> Json:
+    """An event whose type and time have these names."""
+    properties = {
+        **more,
+        "id": text("Its id.", pattern="^[!-~]{1,256}$"),
+        kind: text("Such as `Microsoft.Communication.IncomingCall`.", pattern="^[!-~]{1,256}$"),
+        at: time("When."),
+        "subject": {"description": "Text of at most 4096 characters; not looked at."},
+        "data": {"type": "object", "description": "What happened."},
+    }
+    required = [name for name in properties if name != "subject"]
+    return {
+        "title": "CloudEvents" if more else "Event Grid",
+        "type": "object",
+        "properties": properties,
+        "required": required,
+    }
 
 
 def _schemas() -> Json:
     event: Json = {
-        "type": "object",
-        "description": "One event; fields that are not named here may be there, too.",
-        "properties": {
-            "id": text("Its id.", least=1, most=256),
-            "eventType": text("In Event Grid's schema, such as `Microsoft.Communication.IncomingCall`."),
-            "eventTime": time("In Event Grid's schema."),
-            "specversion": text("In CloudEvents: 1.0.", enum=["1.0"]),
-            "type": text("In CloudEvents."),
-            "time": time("In CloudEvents."),
-            "subject": text("Not looked at."),
-            "data": {"type": "object", "description": "What happened."},
-        },
-        "required": ["id", "data"],
+        "description": "One event, in Event Grid's schema or as a CloudEvent; other fields may be there, too.",
+        "anyOf": [
+            _event("eventType", "eventTime", {}),
+            _event("type", "time", {"specversion": _SPEC_VERSION}),
+        ],
         "examples": [_INCOMING],
     }
     error = closed(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from shared.calls.answering import MissingContext
 from shared.calls.destinations import DestinationForbidden
 from shared.calls.outbound import CallerIdForbidden, NoMediaHost
 from shared.conversations.conversations import ConversationBusy
@@ -59,7 +60,7 @@ CREATE_CALL: tuple[Kind, ...] = (
 EVENTS: tuple[Kind, ...] = (
     *WITH_CREDENTIALS,
     InvalidInput,
-    errors.MissingContext,
+    MissingContext,
     KeysUnavailable,
     CallControlUnavailable,
 )

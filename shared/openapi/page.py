@@ -117,7 +117,7 @@ def _limits(schema: Json) -> str:
     if "$ref" in schema.get("items", {}):
         said.append("of " + schema["items"]["$ref"].rpartition("/")[2])
     for key, word in (("minimum", "from"), ("maximum", "to"), ("default", "else"), ("minLength", "at least"),
-                      ("maxLength", "at most"), ("maxProperties", "at most"), ("pattern", "pattern")):  # fmt: skip
+                      ("maxLength", "at most"), ("maxProperties", "at most")):  # fmt: skip
         if key in schema:
             said.append(f"{word} `{schema[key]}`".replace("|", "\\|"))
     return ", ".join(part for part in said if part)

@@ -79,7 +79,9 @@ class AcsSignature:
         key = (await self._keys.get()).get(kid) or (await self._keys.get_newer()).get(kid)
         if key is None:
             raise TokenRejected("unknown-key")
-        self._check(verified_claims(token, key, algorithm=ALGORITHM), self._own.get(tenant, self._settings.audience))
+        self._check(
+            verified_claims(token, key, algorithm=ALGORITHM), self._own.get(tenant, self._settings.audience)
+        )
 
     def _check(self, claims: Mapping[str, object], resource: str) -> None:
         if claims.get("iss") != self._settings.issuer:

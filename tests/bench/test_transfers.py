@@ -55,7 +55,9 @@ async def test_three_seconds_on_a_pool_that_runs_dry(tmp_path):
         result = await run(Load(seconds=3, creates=50, reads=100, numbers=12), tmp_path)
     assert result["wrong"] == []
     statuses = result["creates"]["statuses"]
-    assert statuses["503"] > 0 and statuses["200"] >= result["assigned"] > 12, "numbers came back, and ran out"
+    assert statuses["503"] > 0 and statuses["200"] >= result["assigned"] > 12, (
+        "numbers came back, and ran out"
+    )
     assert result["reads"]["statuses"]["404"] > 0
     assert set(result["reads"]["statuses"]) == {"200", "404"}
     assert any("p99" in line for line in lines(result))

@@ -1,7 +1,6 @@
-"""The built-in IVR, our agent and a person: one caller, four calls of one conversation, and nothing gets lost between them."""
+"""The built-in IVR, our agent and a person: three calls of one conversation, and nothing gets lost between them."""
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -15,9 +14,10 @@ from tests.support.timing import patience
 pytestmark = pytest.mark.e2e
 
 RESOURCE = "9a7c1f43-50b0-4a65-8f2c-6f0d3cbb5e10"
-NUMBER = "+18005550000"
+NUMBER, HOURS = "+18005550000", "+18005550001"
 AGENT, IVR, NOBODY = (f"8:acs:{RESOURCE}_{name}" for name in ("agent", "ivr", "nobody"))
-CALLER, PERSON, FALLBACK = "+14255550101", "+18005550199", "+18005550198"
+ADA, BEA, CYD, DEE = (f"+1425555010{n}" for n in range(1, 5))
+PERSON, FALLBACK = "+18005550199", "+18005550198"
 
 CONFIG = f"""
 agents:
@@ -59,7 +59,23 @@ ivrs:
       rated: {{kind: branch, variable: balance, cases: {{"017.50": person}}, otherwise: bye}}
       person: {{kind: transfer, to: "{PERSON}"}}
       bye: {{kind: hang_up, prompt: Goodbye.}}
+  hours:
+    identity: "8:acs:{RESOURCE}_hours"
+    cognitive_services: https://speech.example
+    apology: Sorry.
+    start: what
+    steps:
+      what:
+        kind: choice
+        prompt: Coffee or tea?
+        silence_s: 30
+        variable: wish
+        gave_up: bye
+        options: {{coffee: {{phrases: [coffee], next: good}}, tea: {{phrases: [tea], next: bye}}}}
+      good: {{kind: hang_up, prompt: Coffee.}}
+      bye: {{kind: hang_up}}
 routes:
+  - {{name: hours, to: ["{HOURS}"], ivr: hours}}
   - {{name: front, to: ["{NUMBER}"], ivr: bank}}
   - {{name: from-the-ivr, to: ["{AGENT}"], agent: teller, task: balance}}
 """
@@ -85,27 +101,6 @@ states:
 SECRET_PIN = "7391"
 
 
-@asynccontextmanager
-async def ivr_stack(tmp_path):
-    config = tmp_path / "patchcord.yaml"
-    config.write_text(CONFIG)
-    (tmp_path / "teller.yaml").write_text(DIALOGUE)
-    async with running_stack(tmp_path / "stack", config=config, known=[SECRET_PIN]) as stack:
-        await stack.emulator.subscribe(
-            Subscription(
-                "incoming-call",
-                stack.webhook("incoming_call"),
-                included_event_types=[INCOMING_CALL],
-                filters=[AdvancedFilter("StringIn", "data.to.rawId", [f"4:{NUMBER}", AGENT, IVR])],
-            )
-        )
-        client = stack.client()
-        try:
-            yield stack, client
-        finally:
-            await client.close()
-
-
 async def record_of(client, holds):
     """The first record that `holds`, waited for."""
     seen = []
@@ -125,52 +120,47 @@ def steps(record):
     return [(entry["step"], entry.get("result", "")) for entry in record["ivr"]["steps"]]
 
 
-async def at_step(client, name, to=NUMBER):
+async def at_step(client, name, caller):
     return await record_of(
-        client, lambda one: one["to"] == to and one["ivr"] and steps(one)[-1:] == [(name, "")]
+        client, lambda one: one["from"] == caller and one["ivr"] and steps(one)[-1:] == [(name, "")]
     )
 
 
-async def dial(stack):
+async def ended_at(client, caller, to):
+    return await record_of(client, lambda one: (one["from"], one["to"]) == (caller, to) and one["ended"])
+
+
+async def dial(stack, caller):
     return await stack.emulator.dial(
-        {"from": CALLER, "to": NUMBER, "steps": [{"expect_hang_up": {"within_s": patience(60)}}]}
+        {"from": caller, "to": NUMBER, "steps": [{"expect_hang_up": {"within_s": patience(60)}}]}
     )
 
 
-async def to_the_choice(client, call):
-    await at_step(client, "account")
+async def to_the_choice(client, call, caller):
+    await at_step(client, "account", caller)
     await press(call, "00123#")
-    await at_step(client, "pin")
+    await at_step(client, "pin", caller)
     await press(call, SECRET_PIN)
-    await at_step(client, "what")
+    await at_step(client, "what", caller)
 
 
-async def test_from_the_ivr_to_the_agent_and_back_and_to_a_person(tmp_path):
-    async with ivr_stack(tmp_path) as (stack, client):
-        await stack.emulator.add_phone(
-            {"at": PERSON, "on_ring": "pick_up", "steps": [{"wait_ms": 500}, "hang_up"]}
-        )
-        call = await dial(stack)
-        await to_the_choice(client, call)
-        await press(call, "1")
-
-        talking = await record_of(client, lambda one: one["to"] == AGENT and one["transcript"])
-        assert talking["inputVariables"] == {
-            "accountNumber": "00123",
-            "origin": "Hauptmenü 00123",
-            "empty": "",
-            "wish": "balance",
-        }
-        assert talking["transcript"][0]["text"] == "Account 0, 0, 1, 2, 3. Press one to go back."
-        assert (talking["returnTo"], talking["returnStep"]) == (IVR, "back")
-        call.press_key("1")
-
-        async with asyncio.timeout(patience(30)):
-            await call.ended()
-        first = await record_of(client, lambda one: one["to"] == NUMBER and one["ended"])
-        agent = await record_of(client, lambda one: one["to"] == AGENT and one["ended"])
-        back = await record_of(client, lambda one: one["to"] == IVR and one["ended"])
-        assert len(await client.calls()) == 3
+async def to_the_agent_and_back_and_to_a_person(stack, client):
+    call = await dial(stack, ADA)
+    await to_the_choice(client, call, ADA)
+    await press(call, "1")
+    talking = await record_of(client, lambda one: one["to"] == AGENT and one["transcript"])
+    assert talking["inputVariables"] == {
+        "accountNumber": "00123",
+        "origin": "Hauptmenü 00123",
+        "empty": "",
+        "wish": "balance",
+    }
+    assert talking["transcript"][0]["text"] == "Account 0, 0, 1, 2, 3. Press one to go back."
+    assert (talking["returnTo"], talking["returnStep"]) == (IVR, "back")
+    call.press_key("1")
+    async with asyncio.timeout(patience(30)):
+        await call.ended()
+    first, agent, back = [await ended_at(client, ADA, to) for to in (NUMBER, AGENT, IVR)]
 
     assert [event["to"] for event in call.events if event["kind"] == "transferred"] == [AGENT, IVR, PERSON]
     assert steps(first) == [
@@ -195,25 +185,19 @@ async def test_from_the_ivr_to_the_agent_and_back_and_to_a_person(tmp_path):
         "balance": "017.50",
         "note": "grün & ✓",
     }
-    conversation = first["callId"]
-    assert agent["externalConversationId"] == back["externalConversationId"] == conversation
+    assert agent["externalConversationId"] == back["externalConversationId"] == first["callId"]
     assert back["previousCalls"] == [first["callId"], agent["callId"]]
     assert all(not record["faults"] for record in (first, agent, back))
     assert "media_connected" not in kinds(first) and "media_lost" not in kinds(first)
 
 
-async def test_a_transfer_fails_twice_and_the_fallback_number_is_called_in(tmp_path):
-    async with ivr_stack(tmp_path) as (stack, client):
-        await stack.emulator.add_phone({"at": NOBODY, "on_ring": "unreachable"})
-        await stack.emulator.add_phone(
-            {"at": FALLBACK, "on_ring": "pick_up", "steps": [{"wait_ms": 500}, "hang_up"]}
-        )
-        call = await dial(stack)
-        await to_the_choice(client, call)
-        await press(call, "2")
-        async with asyncio.timeout(patience(30)):
-            await call.ended()
-        record = await record_of(client, lambda one: one["ended"])
+async def a_transfer_fails_twice_and_the_fallback_number_is_called_in(stack, client):
+    call = await dial(stack, BEA)
+    await to_the_choice(client, call, BEA)
+    await press(call, "2")
+    async with asyncio.timeout(patience(30)):
+        await call.ended()
+    record = await ended_at(client, BEA, NUMBER)
     assert steps(record)[-4:] == [
         ("nobody", ""),
         ("nobody", "failed"),
@@ -224,13 +208,56 @@ async def test_a_transfer_fails_twice_and_the_fallback_number_is_called_in(tmp_p
     assert record["ended"]["reason"] == "handed_over"
 
 
-async def test_the_caller_hangs_up_in_the_ivr(tmp_path):
-    async with ivr_stack(tmp_path) as (stack, client):
-        call = await dial(stack)
-        await at_step(client, "account")
-        await press(call, "0")
-        call.hang_up()
-        record = await record_of(client, lambda one: one["ended"])
+async def the_caller_hangs_up_in_the_ivr(stack, client):
+    call = await dial(stack, CYD)
+    await at_step(client, "account", CYD)
+    await press(call, "0")
+    call.hang_up()
+    record = await ended_at(client, CYD, NUMBER)
     assert record["ended"]["reason"] == "caller_hung_up"
     assert record["outcome"]["transferType"] == "CALLER_DISCONNECT"
     assert steps(record)[:2] == [("hello", ""), ("account", "")]
+
+
+async def a_caller_answers_with_words(stack, client):
+    script = {"from": DEE, "to": HOURS, "steps": ["listen", {"say": "coffee"}, {"expect_hang_up": {}}]}
+    call = await stack.emulator.dial(script)
+    async with asyncio.timeout(patience(30)):
+        await call.ended()
+    record = await ended_at(client, DEE, HOURS)
+    assert steps(record) == [("what", ""), ("what", "answered"), ("good", "")]
+    assert record["ivr"]["variables"] == {"wish": "coffee"}
+    assert (record["ended"]["reason"], record["outcome"]) == ("ivr_ended", None)
+
+
+async def test_four_callers(tmp_path):
+    config = tmp_path / "patchcord.yaml"
+    config.write_text(CONFIG)
+    (tmp_path / "teller.yaml").write_text(DIALOGUE)
+    async with running_stack(tmp_path / "stack", config=config, known=[SECRET_PIN]) as stack:
+        emulator = stack.emulator
+        await emulator.subscribe(
+            Subscription(
+                "incoming-call",
+                stack.webhook("incoming_call"),
+                included_event_types=[INCOMING_CALL],
+                filters=[
+                    AdvancedFilter("StringIn", "data.to.rawId", [f"4:{NUMBER}", f"4:{HOURS}", AGENT, IVR])
+                ],
+            )
+        )
+        await emulator.add_phone({"at": NOBODY, "on_ring": "unreachable"})
+        for person in (PERSON, FALLBACK):
+            await emulator.add_phone(
+                {"at": person, "on_ring": "pick_up", "steps": [{"wait_ms": 500}, "hang_up"]}
+            )
+        client = stack.client()
+        try:
+            await asyncio.gather(
+                to_the_agent_and_back_and_to_a_person(stack, client),
+                a_transfer_fails_twice_and_the_fallback_number_is_called_in(stack, client),
+                the_caller_hangs_up_in_the_ivr(stack, client),
+                a_caller_answers_with_words(stack, client),
+            )
+        finally:
+            await client.close()

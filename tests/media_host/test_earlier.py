@@ -41,7 +41,9 @@ async def test_only_the_newest_lines_are_read(calls, monkeypatch):
     await talk(calls, "c1", "long ago")
     await talk(calls, "c2", *(f"line {n}" for n in range(LINES + 5)))
     read = []
-    monkeypatch.setattr(calls, "events", lambda call_id, events=calls.events: read.append(call_id) or events(call_id))
+    monkeypatch.setattr(
+        calls, "events", lambda call_id, events=calls.events: read.append(call_id) or events(call_id)
+    )
     lines = await earlier_lines(calls, CallRecord(previous_calls=("c1", "c2")))
     assert [line.text for line in lines] == [f"line {n}" for n in range(5, LINES + 5)]
     assert read == ["c2"]

@@ -185,3 +185,11 @@ async def test_only_a_fresh_outbound_call_is_listened_to(resumed):
     async with open_session(record=record, resumed=resumed) as world:
         await hears(world, (700, SPEECH), (1200, QUIET))
         assert answered_by(world) == []
+
+
+@virtual
+async def test_in_an_outbound_call_the_person_is_the_called_one():
+    async with outbound() as world:
+        await world.session._actions.send_dtmf("1#")
+        assert world.control.of("send_dtmf") == [("cc-1", "1#", "+14255550111")]
+        assert world.session._record.our_number == "+18005550000"

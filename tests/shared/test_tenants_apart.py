@@ -100,7 +100,11 @@ async def test_calls_and_transfers_of_another_tenant_do_not_exist(world, things)
     other = await Tenant.of(world, "globex")
     for name in ("answered", "called"):
         assert (await owner.call(known[name]))[0] == 200
-        assert await other.call(known[name]) == await other.call("c0000000000000000000000") != await owner.call(known[name])
+        assert (
+            await other.call(known[name])
+            == await other.call("c0000000000000000000000")
+            != await owner.call(known[name])
+        )
         assert (await other.call(known[name]))[0] == 404
     assert (await owner.transfer("t1"))[0] == 200
     assert await other.transfer("t1") == await other.transfer("t2")

@@ -85,7 +85,7 @@ class HandoverWorld:
         self.app, self.calls, self.control = app, calls, control
         self.call_id = new_call_id(time.time())
         self.caller = None
-        self.taken = 0
+        self.taken = self.stored = 0
 
     async def begin(self, caller=(WAIT,), **dialled) -> None:
         """A caller who is connected to us."""
@@ -135,7 +135,11 @@ class HandoverWorld:
         await self.calls.append("default", self.call_id, CallEvent(ident, kind, time.time(), data))
 
     async def record(self):
+        """The call's record, with every callback in it that has come so far."""
         await self.log.flush(5)
+        async with asyncio.timeout(patience(5)):
+            while self.stored < len(self.app.callbacks):
+                await asyncio.sleep(0.01)
         return await self.calls.get("default", self.call_id)
 
     async def phases(self):
@@ -156,6 +160,7 @@ class HandoverWorld:
                 self.taken += 1
                 [found] = parse_callbacks(json.dumps([event]).encode())
                 await self.calls.append("default", self.call_id, to_event(found, time.time()))
+                self.stored += 1
 
 
 @asynccontextmanager

@@ -9,7 +9,12 @@ from shared.errors import InvalidInput
 
 @pytest.mark.parametrize(
     ("number", "countries"),
-    [("+14255550111", ["US"]), ("+18005550000", ["US"]), ("+491701234567", ["DE"]), ("+18765551234", ["US", "JM"])],
+    [
+        ("+14255550111", ["US"]),
+        ("+18005550000", ["US"]),
+        ("+491701234567", ["DE"]),
+        ("+18765551234", ["US", "JM"]),
+    ],
 )
 def test_allowed(number, countries):
     check_destination(number, countries)

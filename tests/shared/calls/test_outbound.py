@@ -43,7 +43,11 @@ async def test_a_call_is_made_and_rings(world, caller):
     record = await caller.record(made["callId"])
     shown = record.to_json()
     assert (shown["direction"], shown["from"], shown["to"]) == ("outbound", "+18005550000", PHONE)
-    assert (shown["agent"], shown["task"], shown["inputVariables"]) == ("reception", "remind", {"name": "Žofie"})
+    assert (shown["agent"], shown["task"], shown["inputVariables"]) == (
+        "reception",
+        "remind",
+        {"name": "Žofie"},
+    )
     assert (shown["callConnectionId"], shown["correlationId"]) == ("cc-1", "corr-1")
     assert (record.person, record.our_number) == (PHONE, "+18005550000")
     assert record.live and not record.released

@@ -132,13 +132,20 @@ TENANT = (
 def test_a_tenant_with_everything():
     config = parse_config(TENANT.encode())
     globex = config.tenant("globex")
-    assert (globex.acs.endpoint, globex.acs.key) == ("https://globex.communication.azure.com", "env:GLOBEX_KEY")
+    assert (globex.acs.endpoint, globex.acs.key) == (
+        "https://globex.communication.azure.com",
+        "env:GLOBEX_KEY",
+    )
     assert config.acs_resources == {"globex": "guid-2"}
     assert (globex.may_use("model"), globex.may_use("reception")) == (True, False)
     assert config.tenant("acme").may_use("reception")
     assert (globex.outbound.calls_per_minute, globex.outbound.ring_s) == (30, 45)
     assert config.tenant("nobody").outbound is None
-    assert config.tenant_names == ["acme", "default", "globex"]  # whoever may call has calls to be looked after
+    assert config.tenant_names == [
+        "acme",
+        "default",
+        "globex",
+    ]  # whoever may call has calls to be looked after
 
 
 def changed(old, new):
@@ -147,15 +154,27 @@ def changed(old, new):
 
 
 MISTAKES += [
-    (changed("https://globex.comm", "http://globex.comm"), "tenants.globex.acs.endpoint", "http only on loopback"),
-    (changed('azure.com", res', 'azure.com/x", res'), "tenants.globex.acs.endpoint", "communication.azure.com"),
+    (
+        changed("https://globex.comm", "http://globex.comm"),
+        "tenants.globex.acs.endpoint",
+        "http only on loopback",
+    ),
+    (
+        changed('azure.com", res', 'azure.com/x", res'),
+        "tenants.globex.acs.endpoint",
+        "communication.azure.com",
+    ),
     (changed("guid-2", ""), "tenants.globex.acs.resource_id", "immutable id"),
     (changed("env:GLOBEX_KEY", "c2VjcmV0"), "tenants.globex.acs.key", "never the secret itself"),
     (changed("[model]", "[model, nobody]"), "tenants.globex.agents[1]", "one of model, reception"),
     (changed("8:acs:r_ivr", "+18005550000"), "tenants.globex.return_identities[0]", "8:acs:"),
     (changed("[US, CA]", "[]"), "tenants.globex.outbound.countries", "at least one"),
     (changed("[US, CA]", "[US, ca]"), "tenants.globex.outbound.countries[1]", "ISO 3166"),
-    (changed('["+18005550000"], calls', '["8005550000"], calls'), "tenants.globex.outbound.caller_ids[0]", "E.164"),
+    (
+        changed('["+18005550000"], calls', '["8005550000"], calls'),
+        "tenants.globex.outbound.caller_ids[0]",
+        "E.164",
+    ),
     (changed("minute: 30", "minute: 0"), "tenants.globex.outbound.calls_per_minute", "from 1 to 1000"),
     (changed("ring_s: 45", "ring_s: 116"), "tenants.globex.outbound.ring_s", "from 5 to 115"),
     (changed("countries: [US, CA], ", ""), "tenants", "the required field `countries`"),

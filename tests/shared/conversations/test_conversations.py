@@ -94,3 +94,20 @@ async def test_only_so_many_calls_are_remembered(world, conversations):
         await begin(world, f"c{n}")
         await end(world, f"c{n}")
     assert found.calls == tuple(f"c{n}" for n in range(5, 15))
+
+
+async def test_a_call_that_is_being_transferred_makes_room_for_the_next(world, conversations):
+    await conversations.join("default", "conv", "c1", {"a": "1"})
+    await begin(world, "c1")
+    moving = CallEvent(
+        "t", EventKind.TRANSFER, world.clock(), {"attempt": "x", "mode": "blind", "target": "ivr"}
+    )
+    await world.calls.append("default", "c1", moving)
+    assert (await conversations.join("default", "conv", "c2", {})).calls == ("c1", "c2")
+
+
+async def test_a_call_brings_what_it_has_learnt(world, conversations):
+    await conversations.join("default", "conv", "c1", {"a": "1"})
+    await begin(world, "c1")
+    learnt = await conversations.join("default", "conv", "c1", {"a": "1", "b": "2"})
+    assert (learnt.calls, learnt.variables) == (("c1",), {"a": "1", "b": "2"})

@@ -243,3 +243,11 @@ def test_a_variable_is_no_secret_any_more_when_it_is_set_to_something_else():
     call.to_the_choice()
     assert call.state.shown["pin"] == "gone"
     assert isinstance(call.action, Ask)
+
+
+def test_what_came_with_a_caller_does_not_say_where_he_goes_next():
+    call = back("SYSTEM", result="good", returnTo="8:acs:r_evil", callTransferId="t", account="1")
+    call.says(Result.KEYS, "1")
+    sent = call.says(Result.CHOSEN, "balance").headers
+    assert sent["returnTo"] == IVR
+    assert not sent.keys() & {"transferType", "callTransferId"}

@@ -75,6 +75,16 @@ async def test_digits_and_a_choice_are_asked_for(world):
     }
 
 
+async def test_a_choice_by_keys_alone(world):
+    headers = {"transferType": "SYSTEM", "returnStep": "back", "result": "good"}
+    call = await connected(world, to=IVR, customContext={"voipHeaders": headers})
+    [asked] = call.asked
+    assert asked.body["recognizeInputType"] == "dtmf"
+    assert asked.body["recognizeOptions"]["dtmfOptions"] == {"maxTonesToCollect": 1}
+    await call.keys("asterisk")
+    assert call.operations[-1] == "terminate"
+
+
 async def test_the_record_tells_steps_and_variables_but_no_secret(world, caplog):
     caplog.set_level("DEBUG")
     call = await at_the_choice(world, customContext={"voipHeaders": {"name": "Zoë"}})
@@ -287,6 +297,7 @@ async def test_a_tenants_limit_counts_for_ivrs_too(tmp_path, monkeypatch):
     flow = FLOW + "tenants: {default: {max_concurrent_calls: 1}}\n"
     async with open_ivr_world(tmp_path, monkeypatch, flow) as world:
         await world.call()
+        world.clock.at += 1
         second = await world.call(correlation="corr-2")
         assert second.first.state.value == "rejected"
 

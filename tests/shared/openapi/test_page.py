@@ -1,7 +1,10 @@
 """docs/api.md is what the document says."""
 
 import json
+from pathlib import Path
+from runpy import run_path
 
+import shared.openapi
 from shared.openapi.__main__ import PAGE, main
 from shared.openapi.document import document
 from shared.openapi.page import render
@@ -21,7 +24,10 @@ def test_the_page_names_every_door_and_code():
                 assert f"| {code} |" in text
 
 
-def test_the_command(tmp_path, capsys):
+def test_the_command(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["openapi", "--json"])
+    run_path(str(Path(shared.openapi.__file__).with_name("__main__.py")), run_name="__main__")
+    assert json.loads(capsys.readouterr().out) == document()
     main(["--json"])
     assert json.loads(capsys.readouterr().out) == document()
     main([], tmp_path / "api.md")

@@ -174,6 +174,28 @@ async def test_a_mistake_of_ours_leaves_it_to_the_sweep(world, caplog):
     assert "its events wait for the sweep" in caplog.text
 
 
+async def test_at_the_end_what_is_on_its_way_is_left_to_another_process(world):
+    publisher = world.app.publisher
+    await publisher.topic.close()
+    publisher.topic = Stuck()
+    await world.answered()
+    await asyncio.wait_for(publisher.topic.begun.wait(), patience(5))
+    await publisher.close()
+    assert await waiting(world) == ["call.answered"]
+
+
+class Stuck:
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def send(self, _events):
+        self.begun.set()
+        await asyncio.Event().wait()
+
+    async def close(self):
+        pass
+
+
 async def test_a_crowd_is_left_to_the_sweep(world):
     publisher = world.app.publisher
     for number in range(AT_ONCE + 5):

@@ -79,7 +79,10 @@ async def test_a_tenant_with_a_resource_of_its_own(published, clock):
     own = AcsSignature(SETTINGS, published, clock, own={"acme": "22222222-0000-4000-8000-000000000002"})
     await own.verify(signed(aud="22222222-0000-4000-8000-000000000002"), "acme")
     await own.verify(signed(), "default")
-    for authorization, tenant in ((signed(), "acme"), (signed(aud="22222222-0000-4000-8000-000000000002"), "default")):
+    for authorization, tenant in (
+        (signed(), "acme"),
+        (signed(aud="22222222-0000-4000-8000-000000000002"), "default"),
+    ):
         with pytest.raises(TokenRejected) as refused:
             await own.verify(authorization, tenant)
         assert refused.value.reason == "audience"
