@@ -1,6 +1,6 @@
 """Who has picked up an outbound call, a person or a machine, from what is heard first; a hint, never a certainty.
 
-A person says something short and waits. A machine talks on: its greeting is longer than `MACHINE_MS` without a pause.
+A person says something short and waits. A machine talks on: its greeting is longer than `first_words.MACHINE_MS` without a pause.
 """
 
 import asyncio
@@ -11,24 +11,13 @@ from enum import StrEnum
 from typing import Any
 
 from media_host.agent_life import AgentLife
-from media_host.agents.base import Codec
 from media_host.caller_audio import CallerAudio
 from media_host.event_log import EventLog
-from media_host.speech.vad import PRE_ROLL_MS, Onset, Utterance, VoiceActivity
 from shared.calls.events import EventKind
 from shared.config.agent import OutboundBehaviour
 from shared.errors import AgentUnavailable
 
 log = logging.getLogger(__name__)
-
-MACHINE_MS = 3500
-"""Who talks for longer in one go is a machine."""
-
-PAUSE_MS = 1000
-"""Silence of this length ends what somebody says; a shorter one is a pause for breath."""
-
-NOTHING_MS = 5000
-"""Nobody has said anything for so long after pick-up: then nobody can tell."""
 
 WAIT_S = 12.0
 """How long an agent waits at most that is to speak only after the answer (s): a line without audio would hold it for ever."""
@@ -45,35 +34,6 @@ class AnsweredBy(StrEnum):
     PERSON = "person"
     MACHINE = "machine"
     UNKNOWN = "unknown"
-
-
-class FirstWords:
-    """Decides from the caller's audio, frame by frame; time is counted in frames.
-
-    Args:
-        vad: of this call, fresh.
-        codec: the line's format.
-        decided: called once.
-    """
-
-    def __init__(self, vad: VoiceActivity, codec: Codec, decided: Callable[[AnsweredBy], None]) -> None:
-        vad.hang_ms, vad.max_ms = PAUSE_MS, MACHINE_MS + PAUSE_MS + PRE_ROLL_MS
-        self._vad = vad
-        self._per_ms = codec.bytes_per_ms
-        self._decided = decided
-        self._quiet_ms = 0.0
-
-    def feed(self, data: bytes) -> None:
-        """The next frame of the line, base64."""
-        match self._vad.feed_base64(data):
-            case Onset():
-                self._quiet_ms = 0.0
-            case Utterance(capped=capped):
-                self._decided(AnsweredBy.MACHINE if capped else AnsweredBy.PERSON)
-            case None if not self._vad.speaking:
-                self._quiet_ms += len(data) * 3 // 4 / self._per_ms
-                if self._quiet_ms >= NOTHING_MS:
-                    self._decided(AnsweredBy.UNKNOWN)
 
 
 class PickUp:
@@ -108,7 +68,8 @@ class PickUp:
 
     async def begin(self, over: asyncio.Future[Any]) -> None:
         """Listen; return when the agent may begin, or when the call is `over`."""
-        from media_host.listening import voice_activity  # it loads the detector
+        from media_host.first_words import FirstWords  # it loads the detector
+        from media_host.listening import voice_activity
 
         vad = voice_activity(self._audio.codec)
         if vad is None:

@@ -27,8 +27,8 @@ from shared.calls.repository import Calls
 from shared.calls.sweeping import Sweeper
 from shared.config.document import Config, load_config
 from shared.conversations.conversations import Conversations
-from shared.errors import InvalidInput, NotFound, PatchcordError
-from shared.http import MethodNotAllowed, Reply, Request, answer, degraded, json_reply
+from shared.errors import InvalidInput, MethodNotAllowed, NotFound, PatchcordError
+from shared.http import Reply, Request, answer, degraded, json_reply
 from shared.ivr.runner import IvrRunner
 from shared.publishing.outbox import Outbox
 from shared.publishing.publisher import Publisher

@@ -4,7 +4,7 @@
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlsplit
 
@@ -39,21 +39,6 @@ class UnsupportedMediaType(InvalidInput):
 
     status = 415
     code = "415-01"
-
-
-class MethodNotAllowed(PatchcordError):
-    """There is this path, for other methods.
-
-    Args:
-        allowed: which ones.
-    """
-
-    status = 405
-    code = "405-01"
-
-    def __init__(self, allowed: Collection[str]) -> None:
-        self.allowed = ", ".join(sorted(allowed))
-        super().__init__(f"method: expected {self.allowed}")
 
 
 @dataclass(frozen=True, slots=True)

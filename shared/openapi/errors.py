@@ -14,6 +14,7 @@ from shared.errors import (
     InvalidInput,
     KeysUnavailable,
     LimitReached,
+    MethodNotAllowed,
     NotFound,
     OutOfScope,
     PatchcordError,
@@ -24,7 +25,6 @@ from shared.errors import (
 from shared.http import (
     RETRY_AFTER_S,
     HeadersTooLarge,
-    MethodNotAllowed,
     TooLarge,
     UnsupportedMediaType,
 )
