@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from shared.errors import InvalidInput, PatchcordError
+from shared.errors import InvalidInput, MethodNotAllowed, PatchcordError
 
 MAX_HEADERS, MAX_HEADER_BYTES = 100, 32 * 1024
 """Headers of a request, and their bytes together."""

@@ -8,12 +8,12 @@ from shared.errors import (
     Forbidden,
     InvalidInput,
     LimitReached,
+    MethodNotAllowed,
     NotFound,
     StoreUnavailable,
     TokenRejected,
 )
 from shared.http import (
-    MethodNotAllowed,
     Reply,
     Request,
     UnsupportedMediaType,
