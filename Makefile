@@ -1,9 +1,11 @@
 # make demo   one spoken call from end to end, on this machine; leaves out/demo/call.{wav,json,png}
 #             make demo AGENT=emulated-openai (or emulated-voicelive): a realtime model answers, and hands over to a person
+#             make demo SCENARIO=transfer: another system lends us its caller; the REST calls beside the audio
 # make up     everything running, for `patchcord call SCRIPT` from another terminal; Ctrl-C stops it
 # make test   all tests, with the branch coverage of shared/
 # make check  ruff, formatting, mypy
-# make bench  calls per core beside a bare relay, the adapter beside the vendors' SDKs, barge-in; writes out/bench/*.json
+# make bench  calls per core beside a bare relay, the adapter beside the vendors' SDKs, barge-in, call transfers; writes out/bench/*.json
+# make api    generated requests to the running function app: schemathesis, 200 examples per operation (about four minutes)
 # make clean  removes what the commands above made
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,7 +17,7 @@ AZURITE_VERSION := 3.35.0
 JAVASCRIPT := tests/emulator/javascript/package.json docs/examples/package.json
 JAVASCRIPT_INSTALLED := .node/javascript
 
-.PHONY: demo up test check bench clean install
+.PHONY: demo up test check bench api clean install
 .DEFAULT_GOAL := demo
 
 $(INSTALLED): requirements.txt requirements-dev.txt media_host/requirements.txt pyproject.toml .python-version
@@ -40,7 +42,7 @@ $(JAVASCRIPT_INSTALLED): $(JAVASCRIPT) | $(AZURITE)
 install: $(INSTALLED)
 
 demo: $(INSTALLED)
-	@$(VENV)/bin/patchcord demo $(if $(AGENT),--agent $(AGENT))
+	@$(VENV)/bin/patchcord demo $(if $(AGENT),--agent $(AGENT)) $(if $(SCENARIO),--scenario $(SCENARIO))
 
 up: $(INSTALLED)
 	@$(VENV)/bin/patchcord up $(if $(AGENT),--agent $(AGENT))
@@ -57,6 +59,10 @@ bench: $(INSTALLED)
 	@$(PY) -m bench
 	@$(PY) -m bench.adapter
 	@$(PY) -m bench.barge_in
+	@$(PY) -m bench.transfers
+
+api: $(INSTALLED)
+	@$(PY) -m tests.http_api.schemathesis
 
 clean:
 	@rm -rf $(VENV) .node out .patchcord .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* *.egg-info

@@ -7,6 +7,7 @@ callers themselves (API credentials, or a token and ACS's signature), so their k
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import azure.functions as func
 
@@ -31,7 +32,7 @@ async def _serve(
     req: func.HttpRequest, context: func.Context, handle: _Handler, *, is_health: bool = False
 ) -> func.HttpResponse:
     from shared.errors import PatchcordError
-    from shared.http import degraded, error_reply, request
+    from shared.http import blank_params, degraded, error_reply, request
 
     try:
         application = await _application()
@@ -40,7 +41,8 @@ async def _serve(
         unready = error_reply(PatchcordError("not configured"), context.invocation_id)
         reply = degraded() if is_health else unready
     else:
-        asked = request(context.invocation_id, dict(req.headers), req.get_body(), dict(req.params))
+        params = blank_params(req.url) | dict(req.params)
+        asked = request(context.invocation_id, dict(req.headers), req.get_body(), params)
         reply = await handle(application, asked)
     return func.HttpResponse(reply.body, status_code=reply.status, headers=dict(reply.headers))
 
@@ -132,6 +134,45 @@ async def acs_events_incoming(req: func.HttpRequest, context: func.Context) -> f
     return await _acs_events(req, context)
 
 
+@app.function_name("create_call")
+@app.route("api/v1/calls", methods=["POST"])
+async def create_call(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """A tenant has us call somebody."""
+    return await _serve(req, context, lambda app, asked: app.create_call(asked))
+
+
+@app.function_name("create_call_transfer")
+@app.route("api/v1/call-transfers", methods=["POST"])
+async def create_call_transfer(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """A tenant lends us a caller."""
+    return await _serve(req, context, lambda app, asked: app.create_call_transfer(asked))
+
+
+@app.function_name("get_call_transfer")
+@app.route("api/v1/call-transfers/{id}", methods=["GET"])
+async def get_call_transfer(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """What has become of a transfer."""
+    transfer_id = req.route_params.get("id", "")
+    return await _serve(req, context, lambda app, asked: app.get_call_transfer(transfer_id, asked))
+
+
+@app.function_name("create_call_transfer_compatible")
+@app.route("generativeagent/v1/call-transfers", methods=["POST"])
+async def create_call_transfer_compatible(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """The same under the path and header names of an existing client (requirement 113)."""
+    return await _serve(req, context, lambda app, asked: app.create_call_transfer(asked, compatible=True))
+
+
+@app.function_name("get_call_transfer_compatible")
+@app.route("generativeagent/v1/call-transfers/{id}", methods=["GET"])
+async def get_call_transfer_compatible(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """The same under the path and header names of an existing client (requirement 129)."""
+    transfer_id = req.route_params.get("id", "")
+    return await _serve(
+        req, context, lambda app, asked: app.get_call_transfer(transfer_id, asked, compatible=True)
+    )
+
+
 @app.function_name("call_events")
 @app.route("api/call-events/{token}", methods=["POST"])
 async def call_events(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
@@ -160,3 +201,26 @@ async def get_call(req: func.HttpRequest, context: func.Context) -> func.HttpRes
 async def health(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """`ok` or `degraded`."""
     return await _serve(req, context, lambda app, asked: app.health(), is_health=True)
+
+
+@app.function_name("openapi")
+@app.route("api/openapi.json", methods=["GET"])
+async def openapi(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """What all these doors take and answer, as OpenAPI 3.1; for everybody."""
+    return await _serve(req, context, lambda app, asked: app.openapi())
+
+
+async def _elsewhere(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """Other methods and other paths: 405 and 404 in our envelope. The host itself would answer 404 without a word."""
+    path = urlsplit(req.url).path
+    return await _serve(req, context, lambda app, asked: app.elsewhere(path, asked))
+
+
+# Never a catch-all at the root: it would hide the host's own /runtime and /admin.
+for _name, _root in (
+    ("elsewhere", "api"),
+    ("elsewhere_compatible_transfers", "generativeagent"),
+    ("elsewhere_compatible_events", "mg-genagent-acs"),
+    ("elsewhere_incoming", "incoming"),
+):
+    app.function_name(_name)(app.route(f"{_root}/{{*path}}")(_elsewhere))

@@ -7,11 +7,12 @@ import sys
 import textwrap
 from pathlib import Path
 
-from cli import emulator_commands
+from cli import credentials, emulator_commands, numbers
 from shared.errors import PatchcordError
 from shared.telemetry import configure_logging
 
 RUN_FILE = Path(".patchcord/run.json")
+SCENARIOS = ("transfer", "ivr", "outbound")
 AGENTS = ("emulated-openai", "emulated-voicelive")
 
 
@@ -25,12 +26,14 @@ def parser() -> argparse.ArgumentParser:
             examples:
               patchcord demo                          one call from end to end; look into out/demo
               patchcord demo --agent emulated-openai  the same with an emulated realtime model, and a person
+              patchcord demo --scenario transfer      another system lends us its caller, and gets the caller back
               patchcord up                            everything running until Ctrl-C
               patchcord call emulator/scripts/human.yaml    a scripted caller on what `up` runs
               patchcord emulate --subscribe URL       the ACS emulator alone, for an app of yours in any language
               patchcord dial --to +18005550000        call that app, and see how it goes
               patchcord trace FILE                    what went over the wires of a call
-              patchcord credentials issue default --store sqlite:patchcord.db    an API id and secret for a tenant
+              patchcord numbers size --per-second 1   how many temporary numbers call transfers need
+              patchcord credentials create default --store sqlite:patchcord.db    an API id and secret for a tenant
         """),
     )
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -39,7 +42,13 @@ def parser() -> argparse.ArgumentParser:
         "demo", help="make one scripted call and leave its recording, record and picture"
     )
     demo.add_argument(
-        "--out", type=Path, default=Path("out/demo"), metavar="FOLDER", help="default: %(default)s"
+        "--out", type=Path, metavar="FOLDER", help="default: out/demo, with a scenario out/demo-NAME"
+    )
+    demo.add_argument(
+        "--scenario",
+        choices=SCENARIOS,
+        default="",
+        help="a story of several calls, and the requests beside them",
     )
     demo.add_argument(
         "--script",
@@ -69,27 +78,9 @@ def parser() -> argparse.ArgumentParser:
 
     emulator_commands.add_to(commands)
 
-    credentials = commands.add_parser(
-        "credentials", help="issue, add to or revoke a tenant's API credentials"
-    )
-    actions = credentials.add_subparsers(dest="action", required=True, metavar="ACTION")
-    issue = actions.add_parser("issue", help="a new API id with its first secret, printed once")
-    issue.add_argument("tenant", help="a tenant of patchcord.yaml")
-    add = actions.add_parser("add-secret", help="a second secret for an API id, for a rotation without a gap")
-    add.add_argument("api_id")
-    revoke = actions.add_parser("revoke-secret", help="take the oldest or the newest secret back")
-    revoke.add_argument("api_id")
-    revoke.add_argument("which", choices=("oldest", "newest"))
-    for action in (issue, add, revoke):
-        action.add_argument(
-            "--store",
-            required=True,
-            metavar="ADDRESS",
-            help="as PATCHCORD_STORE, for example sqlite:patchcord.db",
-        )
-        action.add_argument(
-            "--environment", default="local", help="as PATCHCORD_ENVIRONMENT; default: %(default)s"
-        )
+    numbers.add_to(commands)
+
+    credentials.add_to(commands)
     return root
 
 
@@ -97,9 +88,13 @@ async def run(arguments: argparse.Namespace) -> int:
     """Run the chosen command; commands are imported only when chosen."""
     match arguments.command:
         case "demo":
+            if arguments.scenario:
+                from cli.scenarios.play import play
+
+                return await play(arguments.scenario, arguments.out or Path(f"out/demo-{arguments.scenario}"))
             from cli.demo import demo
 
-            return await demo(arguments.out, arguments.script, agent=arguments.agent)
+            return await demo(arguments.out or Path("out/demo"), arguments.script, agent=arguments.agent)
         case "up":
             from cli.up import up
 
@@ -113,12 +108,12 @@ async def run(arguments: argparse.Namespace) -> int:
                     "nothing is running here: start it with `patchcord up` in another terminal"
                 )
             return await call_running(RUN_FILE, arguments.script, arguments.out)
+        case "numbers":
+            return await numbers.numbers(arguments)
         case "emulate" | "dial" | "trace":
             return await emulator_commands.run(arguments)
         case _:
-            from cli.credentials import credentials
-
-            return await credentials(arguments)
+            return await credentials.credentials(arguments)
 
 
 async def _until_interrupted(arguments: argparse.Namespace) -> int:

@@ -42,7 +42,7 @@ def derived_config(shipped: Path, agent: str, endpoint: str) -> str:
     load_config(shipped)
     config: Json = yaml.safe_load(shipped.read_text())
     agents: Json = config["agents"]
-    routed = {route["agent"] for route in config["routes"]}
+    routed = {route["agent"] for route in config["routes"] if "agent" in route}
     replaced = [name for name in routed if agents[name]["kind"] == "embedded"]
     if not replaced:
         raise ConfigurationError("--agent", "a route in patchcord.yaml whose agent is embedded")

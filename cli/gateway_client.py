@@ -1,4 +1,4 @@
-"""A small client of the function app's reading API, as a tenant would use it."""
+"""A small client of the function app's API, as a tenant would use it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -12,7 +12,7 @@ type Json = Mapping[str, Any]
 
 
 class GatewayClient:
-    """`GET /api/calls` and `GET /api/calls/{id}` with a tenant's credentials.
+    """Requests with a tenant's credentials; `GET /api/calls` and `GET /api/calls/{id}` by name.
 
     Args:
         base: the function app's address.
@@ -26,6 +26,19 @@ class GatewayClient:
     async def close(self) -> None:
         """Give the connections back."""
         await self._session.close()
+
+    async def ask(self, method: str, path: str, body: Json | None = None) -> tuple[int, Json]:
+        """Any request: the status and the JSON that answers it, an error's too.
+
+        Raises:
+            Unavailable: the function app does not answer.
+        """
+        try:
+            async with self._session.request(method, self._base + path, json=body) as response:
+                answer: Json = await response.json(content_type=None)
+                return response.status, answer
+        except aiohttp.ClientError as error:
+            raise Unavailable(f"the function app does not answer at {self._base}: {error}") from error
 
     async def _get(self, path: str) -> Any:
         try:
@@ -86,12 +99,17 @@ class GatewayClient:
         try:
             async with asyncio.timeout(within_s):
                 async for record in self.follow(correlation_id, 0.1):
-                    if record["state"] in ("rejected", "redirected", "failed"):
-                        return record
-                    media = record["media"]
-                    silent = media["endedAt"] or media["lost"] or not media["startedAt"]
-                    if record["state"] == "ended" and record["ended"]["code"] is not None and silent:
+                    if is_complete(record):
                         return record
         except TimeoutError:
             pass
         raise Unavailable(f"the call's record was not complete after {within_s:.0f} s")
+
+
+def is_complete(record: Json) -> bool:
+    """Whether nothing more is to come into a call's record."""
+    if record["state"] in ("rejected", "redirected", "failed"):
+        return True
+    media = record["media"]
+    silent = media["endedAt"] or media["lost"] or not media["startedAt"]
+    return bool(record["state"] == "ended" and record["ended"]["code"] is not None and silent)

@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -27,8 +27,14 @@ from shared.calls.admission import heartbeats
 from shared.security.keyring import ensure_keys, open_key_source
 from shared.security.tenants import TenantDoor
 from shared.store import open_store
+from shared.transfers.numbers import NumberPool
 
+COUNTRY = "US"
+"""Of the numbers in the pool."""
 INCOMING_CALL = "Microsoft.Communication.IncomingCall"
+
+TOPIC = "outcomes"
+"""Name of the emulator's custom topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ class StackOptions:
         store: `PATCHCORD_STORE` of both processes; SQLite in `folder` when empty.
         config: `patchcord.yaml` to use.
         agent: an emulated realtime model in place of the route's agent (a name of `emulated_agent.SERVICES`); "" for none.
+        numbers: temporary numbers for call transfers (E.164), put into the pool.
+        publish: outcomes go to the topic `TOPIC` of the emulator (docs/events.md); subscribe there with `topic=TOPIC`.
         env: variables for both child processes, over those that the stack sets.
     """
 
@@ -55,6 +63,8 @@ class StackOptions:
     store: str = ""
     config: Path = ROOT / "patchcord.yaml"
     agent: str = ""
+    numbers: Sequence[str] = ()
+    publish: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -71,6 +81,7 @@ class Stack:
         self.media_port = options.media_port or free_port()
         self.media_base = f"ws://127.0.0.1:{self.media_port}"
         self.control_key = secrets.token_urlsafe(24)
+        self._topic_key = base64.b64encode(secrets.token_bytes(32)).decode()
         self.emulator = Emulator(
             EmulatorConfig(
                 host="127.0.0.1",
@@ -81,6 +92,7 @@ class Stack:
                 subscriptions=[],
                 time_scale=options.retry_scale,
                 dead_letter=folder / "dead-letter",
+                topics={TOPIC: self._topic_key},
             )
         )
         self.credentials: Mapping[str, str] = {}
@@ -121,7 +133,16 @@ class Stack:
             "ACS_JWKS_URL": self.emulator.jwks_url,
             "CALLBACK_EVENTS_URI": self.functions_base,
             "CALLBACK_URI_HOST": self.media_base,
+            **(self._publishing if self.options.publish else {}),
             **self.options.env,
+        }
+
+    @property
+    def _publishing(self) -> dict[str, str]:
+        return {
+            "PATCHCORD_EVENTS_TOPIC": self.emulator.topic_endpoint(TOPIC),
+            "PATCHCORD_EVENTS_KEY": "env:EVENTS_TOPIC_KEY",
+            "EVENTS_TOPIC_KEY": self._topic_key,
         }
 
     async def _start(self) -> None:
@@ -131,6 +152,7 @@ class Stack:
         signing, verification = (open_key_source(address, "") for address in self._keys)
         await ensure_keys(signing, verification, time.time())
         await self._issue_credentials()
+        await self._fill_pool()
         await self.emulator.start()
         if self.options.agent:
             await self._set_up_model()
@@ -168,6 +190,15 @@ class Stack:
         finally:
             await store.close()
         self.credentials = {"api-id": issued.api_id, "api-secret": issued.api_secret}
+
+    async def _fill_pool(self) -> None:
+        store = open_store(self.store_address)
+        try:
+            pool = NumberPool(store, time.time)
+            for number in self.options.numbers:
+                await pool.add(number, COUNTRY)
+        finally:
+            await store.close()
 
     async def start_functions(self) -> None:
         """Start the function app (again); returns when it takes requests."""

@@ -66,22 +66,28 @@ MORE: Mapping[str, tuple[str, Callable[[Json], str]]] = {
 """What is told where no transcript says what the app said."""
 
 
-def tell(event: Json, *, more: bool = False) -> str | None:
+def tell(event: Json, *, more: bool = False, offset_s: float = 0.0) -> str | None:
     """The line for a story event of the phone; None for those that only tests read.
 
     Args:
         event: of the story.
         more: tell also when the app speaks and falls silent.
+        offset_s: when the call was dialled, on the clock that is shown (s).
     """
     kind = str(event["kind"])
     known = TEXTS.get(kind) or (MORE.get(kind) if more else None)
     if known is None:
         return None
     what, text = known
-    return line(float(event["t"]) / 1000, what, text(event))
+    return line(float(event["t"]) / 1000 + offset_s, what, text(event))
 
 
-STEPS: Mapping[str, str] = {"tool": "agent uses", "transfer": "agent calls", "handover": "handover"}
+STEPS: Mapping[str, str] = {
+    "tool": "agent uses",
+    "transfer": "agent calls",
+    "handover": "handover",
+    "ivr_step": "IVR step",
+}
 """Entries of a record's timeline that are told as steps."""
 
 
@@ -92,15 +98,22 @@ class Storyteller:
         out: where lines go.
         record: returns the call's record as JSON, or None while there is none.
         steps: tell what an agent does beside talking, too: tools and handovers.
+        offset_s: when the call was dialled, on the clock that is shown (s).
     """
 
     def __init__(
-        self, out: TextIO, record: Callable[[], AsyncIterator[Json]], *, steps: bool = False
+        self,
+        out: TextIO,
+        record: Callable[[], AsyncIterator[Json]],
+        *,
+        steps: bool = False,
+        offset_s: float = 0.0,
     ) -> None:
         self._out = out
         self._record = record
         self._steps = steps
-        self._started = asyncio.get_running_loop().time()
+        self._offset_s = offset_s
+        self._started = asyncio.get_running_loop().time() - offset_s
         self._told: set[tuple[str, str]] = set()
 
     def _say(self, text: str) -> None:
@@ -112,7 +125,7 @@ class Storyteller:
         transcript = asyncio.create_task(self._follow_transcript())
         try:
             async for event in story:
-                text = tell(event)
+                text = tell(event, offset_s=self._offset_s)
                 if text is not None:
                     self._say(text)
         finally:

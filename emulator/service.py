@@ -2,8 +2,9 @@
 
 import asyncio
 import random
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ from emulator.acs.signing import ISSUER, Signer
 from emulator.control import VALIDATIONS, ControlApi
 from emulator.event_grid.delivery import EventGrid
 from emulator.event_grid.subscriptions import Subscription
+from emulator.event_grid.topics import Topics, is_topic_key
 from emulator.faults import Faults
 from emulator.pacing import Ticker
 from emulator.phone.call import PhoneCall, Voice, render
@@ -74,6 +76,7 @@ class EmulatorConfig:
             always are.
         tls_folder: where the certificate authority is kept; with it the emulator speaks https (see `emulator.tls`).
         trace_folder: where the wire trace of each call goes, or None for none (see `emulator.trace`).
+        topics: custom Event Grid topics: access keys (base64) by name.
     """
 
     host: str
@@ -90,6 +93,7 @@ class EmulatorConfig:
     numbers: Sequence[str] = ()
     tls_folder: Path | None = None
     trace_folder: Path | None = None
+    topics: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def check(self) -> None:
         """See that an emulator can start with it.
@@ -105,6 +109,12 @@ class EmulatorConfig:
             raise ConfigurationError("control_key", "at least 16 characters")
         if not self.resource_id:
             raise ConfigurationError("resource_id", "the ACS resource's immutable id, a GUID")
+        for name, key in self.topics.items():
+            if not re.fullmatch(r"[A-Za-z0-9-]{3,50}", name) or not is_topic_key(key):
+                raise ConfigurationError(
+                    f"topics.{name}",
+                    "3 to 50 letters, digits and -, with a key of base64 of at least 16 bytes",
+                )
         for subscription in self.subscriptions:
             subscription.check()
 
@@ -275,6 +285,7 @@ class Emulator:
         self._rest = RestApi(exchange, door, signer, self._base, routes)
         self._rest.add_to(app.router)
         ControlApi(self, config.control_key).add_to(app.router)
+        Topics(self._grid, config.topics, self._base).add_to(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
         server_tls = self._tls.server if self._tls else None
@@ -291,10 +302,16 @@ class Emulator:
         """Add an event subscription after its validation handshake.
 
         Raises:
-            ConfigurationError: Event Grid would not take it.
+            ConfigurationError: Event Grid would not take it, or there is no such topic.
             SubscriptionRefused: the endpoint failed the handshake.
         """
+        if subscription.topic and subscription.topic not in self.config.topics:
+            raise ConfigurationError(f"subscriptions.{subscription.name}.topic", "a topic of this emulator")
         await self.grid.subscribe(subscription)
+
+    def topic_endpoint(self, name: str) -> str:
+        """Where events are published to a custom topic."""
+        return f"{self.endpoint}/{name}/api/events"
 
     async def dial(
         self, script: CallerScript | dict[str, object], *, faults: Faults | None = None

@@ -12,6 +12,7 @@ from media_host.agent_life import AgentLife
 from media_host.agents.base import Ended, TransferType
 from media_host.ending import End, EndKind
 from media_host.handover import Handover, HandoverResult
+from media_host.lent import is_lent
 from media_host.notices import TEXTS
 from media_host.secure_digits import SecureDigits
 from media_host.voice import HostVoice
@@ -126,7 +127,7 @@ class CallActions:
     async def send_dtmf(self, digits: str) -> Result:
         """Press keys on the line."""
         try:
-            await self._control.send_dtmf(self._connection_id, digits, self._record.caller)
+            await self._control.send_dtmf(self._connection_id, digits, self._record.person)
         except CallGone:
             return {"error": "the caller has hung up"}
         except PatchcordError as error:
@@ -144,8 +145,15 @@ class CallActions:
 
     def key(self, target: str) -> None:
         """The caller has pressed a key that leads to `target`."""
-        if not self.handing_over:
+        if is_lent(self._record):
+            self._give_back(KEY, {}, TransferType.AGENT)
+        elif not self.handing_over:
             self._start(target, KEY, {}, TransferType.AGENT, asked=False)
+
+    def _give_back(self, reason: str, variables: Mapping[str, str], outcome: TransferType) -> None:
+        """End our part of a call that another system has lent us: it takes the caller where the outcome says."""
+        ended = Ended(outcome, reason, task=self._record.task, transfer=variables)
+        self._session.end(End(EndKind.AGENT, reason, ended))
 
     async def close(self, *, gone: bool) -> None:
         """Give up a handover that runs, and undo what it has begun; once the line is `gone` it soon ends by itself."""
@@ -165,6 +173,10 @@ class CallActions:
                 "status": "already_transferring",
                 "message": "The transfer is under way. Say nothing more.",
             }
+        if is_lent(self._record):
+            await self._voice.play_out()
+            self._give_back(reason, variables, outcome)
+            return {"status": "transferred"}
         moving = self._start(target, reason, variables, outcome, asked=True)
         await asyncio.wait({moving})
         if moving.cancelled():
@@ -202,7 +214,7 @@ class CallActions:
         self, target: str, reason: str, variables: Mapping[str, str], outcome: TransferType, *, asked: bool
     ) -> HandoverResult:
         result = HandoverResult.FAILED
-        told = {**self._record.input_variables, **variables, "reason": reason, "caller": self._record.caller}
+        told = {**self._record.input_variables, **variables, "reason": reason, "caller": self._record.person}
         try:
             if not asked:
                 self._voice.notice("connecting")

@@ -90,7 +90,7 @@ class Door:
             raise TokenRejected("connection")
         if correlation_id and record.correlation_id and record.correlation_id != correlation_id:
             raise TokenRejected("correlation")
-        await self._signature.verify(_single(headers, "authorization") or None)
+        await self._signature.verify(_single(headers, "authorization") or None, claims.tenant)
         await self._bind(record, connection_id)
         if not late and await spend(self._store, claims.jti, claims.expires_at):
             return Entry(record, connection_id, False)

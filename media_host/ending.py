@@ -2,19 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from media_host.agents.base import Codec, Ended, Heard, TransferType
 from media_host.event_log import EventLog
 from media_host.handover import Handover, HandoverVoice
+from media_host.lent import is_lent
 from media_host.lines.acs import AcsLine
 from media_host.playout import Playout
 from media_host.services import Services
 from shared.calls.events import EventKind, Json
 from shared.calls.record import CallRecord
-from shared.config.agent import FALLBACK
+from shared.config.agent import FALLBACK, SYSTEM
 from shared.config.agents import AgentConfig
 from shared.errors import CallGone, PatchcordError
 
@@ -130,12 +131,13 @@ class Ending:
             referenceVariables=reference,
             transferVariables=transfer,
         )
-        if not ended.target:
+        back = SYSTEM if self._record.return_to else ""
+        if not (target := ended.target or back) or is_lent(self._record):
             await self._hang_up("agent", "agent_done")
             return
         handover = self._handover()
         result = await handover.run(
-            ended.target,
+            target,
             ended.transfer,
             {**self._record.input_variables, **ended.transfer},
             outcome=ended.outcome,
@@ -148,11 +150,12 @@ class Ending:
 
     async def _failed(self, reason: str) -> None:
         """The agent is no use any more: apologise, then a person if one is configured."""
-        to_person = FALLBACK in self._config.transfers
+        back = bool(self._record.return_to)
+        to_person = FALLBACK in self._config.transfers or is_lent(self._record) or back
         outcome = TransferType.AGENT if to_person else TransferType.SYSTEM
-        self._note_outcome(outcome, reason)
+        self._note_outcome(outcome, reason, {"error": reason})
         await self._say("sorry_transfer" if to_person else "sorry")
-        if to_person:
+        if to_person and not is_lent(self._record):
             variables = self._record.input_variables
             result = await self._handover().run(FALLBACK, {}, variables, reason=reason, may_stay=False)
             if result.done:
@@ -175,7 +178,10 @@ class Ending:
             voice=self._voice,
         )
 
-    def _note_outcome(self, outcome: TransferType, reason: str) -> None:
+    def _note_outcome(
+        self, outcome: TransferType, reason: str, reference: Mapping[str, Json] | None = None
+    ) -> None:
+        known: dict[str, Json] = {**(reference or {})}
         nothing: dict[str, Json] = {}
         self._log.note(
             EventKind.OUTCOME,
@@ -183,7 +189,7 @@ class Ending:
             transferType=outcome.value,
             reason=reason,
             task=self._record.task,
-            referenceVariables=nothing,
+            referenceVariables=known,
             transferVariables=nothing,
         )
 

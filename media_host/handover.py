@@ -25,6 +25,7 @@ from shared.calls.record import CallRecord
 from shared.config.agents import AgentConfig
 from shared.config.transfers import Transfer
 from shared.errors import CallGone, PatchcordError
+from shared.wire.custom_context import CONVERSATION, RESERVED, RETURN_STEP, TRANSFER_TYPE
 
 __all__ = ["Handover", "HandoverResult", "HandoverVoice", "Left"]
 
@@ -88,7 +89,7 @@ class Handover:
             reason: of the outcome.
             may_stay: False leaves the call after a warm handover, whatever `stay` says: there is no agent any more.
         """
-        transfer = self._config.transfer(name)
+        transfer = self._target(name, outcome)
         if transfer is None:
             self._log.note(EventKind.FAULT, code="unknown_transfer", message=f"no transfer named {name!r}")
             return HandoverResult.UNKNOWN_TARGET
@@ -107,7 +108,7 @@ class Handover:
                 EventKind.TRANSFER, target=name, mode=transfer.mode, attempt=attempt.id, outcome=shown
             )
             await self._log.flush(STORE_S)
-            headers = {"transferType": outcome.value, **variables}
+            headers = self._headers(outcome, variables, back=transfer.to == self._record.return_to)
             if transfer.mode == "blind":
                 result = await self._blind(attempt, transfer, headers)
             else:
@@ -137,6 +138,21 @@ class Handover:
         await Warm(self._attempt(found.id), transfer, leave=True).take_over(
             found.invitation, answered=Phase.ANSWERED in found.phases
         )
+
+    def _target(self, name: str, outcome: TransferType) -> Transfer | None:
+        """Who lent us the caller for a while gets him back; also one who wants a person, where we know none."""
+        known, back = self._config.transfer(name), self._record.return_to
+        return Transfer(to=back) if back and (known is None or outcome is TransferType.SYSTEM) else known
+
+    def _headers(self, outcome: TransferType, variables: Mapping[str, str], *, back: bool) -> dict[str, str]:
+        """Custom context for the other side. No variable that an agent makes up can say where the caller goes next."""
+        headers = {name: value for name, value in variables.items() if name not in RESERVED}
+        headers[TRANSFER_TYPE] = outcome.value
+        if back and self._record.conversation_id:
+            headers[CONVERSATION] = self._record.conversation_id
+        if back and self._record.return_step:
+            headers[RETURN_STEP] = self._record.return_step
+        return headers
 
     def _attempt(self, id: str = "") -> Attempt:
         return Attempt(self._services, self._record, self._connection_id, self._log, self._voice, id)

@@ -136,7 +136,7 @@ class Attempt:
     @property
     def caller_id(self) -> str:
         """The number that a telephone target sees: the dialled one."""
-        return self.record.callee if E164.fullmatch(self.record.callee) else ""
+        return self.record.our_number if E164.fullmatch(self.record.our_number) else ""
 
     def phase(self, phase: Phase, invitation: str = "") -> None:
         """Record how far it has come, and ACS's id of the `invitation` once somebody rings."""

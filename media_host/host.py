@@ -22,11 +22,12 @@ from media_host.recorder import Recorder, RecordingWriter
 from media_host.server import MediaServer
 from media_host.services import AGENT_START_S, Services
 from media_host.tools import ToolBox
-from shared.calls.control import CallControl
+from shared.calls.controls import CallControls
 from shared.calls.repository import Calls
 from shared.config.agents import AgentConfig
 from shared.config.document import load_config
 from shared.errors import AgentUnavailable
+from shared.publishing.outbox import Outbox
 from shared.security.acs_signature import AcsSignature
 from shared.security.jwks import http_fetch
 from shared.security.keyring import KeyRing, open_key_source
@@ -72,9 +73,9 @@ class MediaHost:
         self._make_agent = make_agent
         self._store = open_store(settings.store, settings.managed_identity)
         self._keys = KeyRing(open_key_source(settings.verification_keys, settings.managed_identity), now)
-        self._control = CallControl(settings.acs, settings.managed_identity)
         self._writer = RecordingWriter()
-        self._calls = Calls(self._store, now)
+        outbox = Outbox(self._store, now) if settings.events_topic else None
+        self._calls = Calls(self._store, now, outbox)
         self._stack = AsyncExitStack()
         self._synthesiser: Says | None = None
         self.capacity = Capacity(
@@ -101,9 +102,12 @@ class MediaHost:
         give_back(self._store.close)
         give_back(self._keys.close)
         self._stack.callback(self._writer.close)
-        give_back(self._control.close)
         secrets = Secrets(settings.managed_identity, self._now)
         give_back(secrets.close)
+        controls = CallControls.from_config(
+            settings.acs, settings.managed_identity, self.config.tenants, secrets
+        )
+        give_back(controls.close)
         http = await self._stack.enter_async_context(aiohttp.ClientSession())
         access = ModelAccess(secrets, settings.managed_identity, self._now)
         give_back(access.close)
@@ -114,7 +118,7 @@ class MediaHost:
         post_call = PostCallHooks(self.config, self._calls, secrets, http)
         give_back(post_call.close)
         give_back(self.capacity.close)
-        signature = AcsSignature(settings.acs_jwt, http_fetch(http), self._now)
+        signature = AcsSignature(settings.acs_jwt, http_fetch(http), self._now, own=self.config.acs_resources)
         door = Door(
             host_id=settings.host_id,
             store=self._store,
@@ -128,7 +132,8 @@ class MediaHost:
             host_id=settings.host_id,
             config=self.config,
             calls=self._calls,
-            control=self._control,
+            control=controls.shared,
+            own_controls=controls.own,
             make_agent=make_agent,
             make_recorder=self._recorder,
             tools=tools,

@@ -172,7 +172,9 @@ class MediaServer:
             log.error("call %s: no agent %r in this host's patchcord.yaml", call_id, entry.record.agent)
             self._refuse(connection, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "agent")
             return
-        session = Session(self._services, entry.record, entry.connection_id, resumed=entry.resumed)
+        session = Session(
+            self._services.of(entry.record.tenant), entry.record, entry.connection_id, resumed=entry.resumed
+        )
         session.attach(connection)
         self.sessions[call_id] = session
         task = asyncio.create_task(session.run(), name=f"call {call_id}")

@@ -1,7 +1,8 @@
 """What all calls of a process share."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from media_host.agents.base import Codec, VoiceAgent
 from media_host.ledger import PATH_DELAY_MS
@@ -27,6 +28,7 @@ class Services:
         config: patchcord.yaml.
         calls: the store.
         control: ACS.
+        own_controls: ACS of the tenants that have a resource of their own.
         make_agent: a fresh agent of a configuration.
         make_recorder: a recorder for (call id, format), or None when nothing is recorded.
         tools: what agents may call.
@@ -56,3 +58,9 @@ class Services:
     path_delay_ms: float = PATH_DELAY_MS
     agent_start_s: float = AGENT_START_S
     clock_ms: Callable[[], float] = clock_ms
+    own_controls: Mapping[str, CallControl] = field(default_factory=dict)
+
+    def of(self, tenant: str) -> Self:
+        """The same for a tenant's calls: with its own ACS resource, if it has one."""
+        control = self.own_controls.get(tenant)
+        return self if control is None else replace(self, control=control)

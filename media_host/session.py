@@ -30,12 +30,14 @@ from media_host.agents.base import (
 from media_host.audio import ACS_CODECS
 from media_host.call_actions import CallActions
 from media_host.caller_audio import CallerAudio
+from media_host.earlier import earlier_lines, said_in
 from media_host.ending import End, Ending, EndKind
 from media_host.event_log import EventLog
 from media_host.floor import Floor
 from media_host.handover import Handover
 from media_host.keys import Keys
 from media_host.lines.acs import AcsLine
+from media_host.picked_up import PickUp
 from media_host.second_opinion import second_opinion
 from media_host.secure_digits import SecureDigits
 from media_host.services import Services
@@ -96,7 +98,7 @@ class Session:
         config = self._config = services.config.agents[record.agent]
         codec = self._codec = ACS_CODECS[config.audio]
         self._transcript = TranscriptLog(
-            self._log, services.now, redact=config.redact, earlier=_earlier(record) if resumed else ()
+            self._log, services.now, redact=config.redact, earlier=said_in(record) if resumed else ()
         )
         self._recorder = services.make_recorder(record.call_id, codec) if config.recording else None
         self.line = AcsLine(
@@ -108,7 +110,7 @@ class Session:
         )
         self._audio = CallerAudio(self.line, codec, self._recorder, self._began_ms, self._clock)
         self._keys = Keys(self._log, self._free_key)
-        self._tools = services.tools.for_agent(config)
+        self._tools = services.tools.for_agent(config, returns=bool(record.return_to))
         self._tool_runs = ToolRuns(
             self._run_tool,
             self._answer_tool,
@@ -157,6 +159,11 @@ class Session:
             end=self._caller_silent,
         )
         self._digits = SecureDigits(config.secure_digits, self._audio, self._keys, self._voice)
+        self._pick_up = None
+        if record.direction == "outbound" and not resumed:
+            self._pick_up = PickUp(
+                self._audio, self._agent, config.outbound, log=self._log, machine=self._machine_answered
+            )
         self._handover = Handover(services, record, config, connection_id, log=self._log, voice=self._voice)
         self._actions = CallActions(
             self,
@@ -341,6 +348,12 @@ class Session:
         """The agent hears no more."""
         self._audio.deafen(ENDED)
 
+    def _machine_answered(self) -> None:
+        """Nobody wants our words on an answering machine."""
+        self._floor.flush()
+        ended = Ended(TransferType.SYSTEM, "answering_machine", task=self._record.task)
+        self.end(End(EndKind.AGENT, ended.reason, ended))
+
     def _caller_silent(self) -> None:
         ended = Ended(TransferType.SYSTEM, "caller_silent", task=self._record.task)
         self.end(End(EndKind.AGENT, ended.reason, ended))
@@ -389,6 +402,10 @@ class Session:
         began, record = self._clock(), self._record
         if self._resumed:
             await self._recover()
+        if record.previous_calls:
+            self._transcript.recall(await earlier_lines(self._services.calls, record))
+        if self._pick_up is not None:
+            await self._pick_up.begin(self._end)
         start = AgentStart(
             record.call_id,
             self._codec,
@@ -403,6 +420,8 @@ class Session:
             return
         ms = round(self._clock() - began, 1)
         self._log.note(EventKind.AGENT_READY, agent=record.agent, ms=ms)
+        if self._pick_up is not None:
+            self._pick_up.agent_started()
         self._silence.start()
 
     async def _recover(self) -> None:
@@ -432,6 +451,8 @@ class Session:
         await self._agent.close()
         await self._actions.close(gone=False)
         await self._silence.close()
+        if self._pick_up is not None:
+            self._pick_up.close()
         self._waiting.stop()
         self.line.close()
         self._floor.playout.close()
@@ -459,9 +480,3 @@ class Session:
             reason=reason,
             durationMs=round(duration_ms, 1),
         )
-
-
-def _earlier(record: CallRecord) -> list[Said]:
-    """What was said over the connections before this one."""
-    lines = [(line["who"], str(line["text"])) for line in record.transcript]
-    return [Said("agent" if who == "agent" else "caller", text) for who, text in lines if text]

@@ -51,6 +51,11 @@ class TranscriptLog:
         self._lines = [(0.0, said) for said in earlier[-KEPT_LINES:]]  # Unix seconds
         self._speech_at: float | None = None
 
+    def recall(self, lines: Sequence[Said]) -> None:
+        """What was said in earlier calls comes first in the agent's memory; it is in their records."""
+        self._lines[:0] = [(0.0, said) for said in lines]
+        del self._lines[:-KEPT_LINES]
+
     def caller_speaks(self, ago_ms: float = 0.0) -> None:
         """The caller began to speak `ago_ms` ago: there the next words of the caller belong, however late they are known."""
         self._speech_at = self._now() - ago_ms / 1000

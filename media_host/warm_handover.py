@@ -109,7 +109,7 @@ class Warm:
 
     def _find_caller(self, names: list[str]) -> str:
         """The caller's raw id: the number or user of the record, else the one who is no ACS user (a withheld number)."""
-        known = self._attempt.record.caller
+        known = self._attempt.record.person
         by_name = (name for name in names if known and name.endswith(known))
         others = (name for name in names if not name.startswith("8:acs:"))
         return next(by_name, "") or next(others, "")

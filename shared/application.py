@@ -9,33 +9,46 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from shared.calls.answering import Answering
 from shared.calls.callbacks import Callbacks
-from shared.calls.control import CallControl
-from shared.calls.grid_door import GridDoor, authenticate
+from shared.calls.controls import CallControls
+from shared.calls.grid_door import COMPATIBLE_HEADERS, GridDoor, authenticate
 from shared.calls.lifecycle import report
+from shared.calls.outbound import Outbound
+from shared.calls.outbound_door import OutboundApi
 from shared.calls.poison import put_aside
 from shared.calls.recovery import Recovery
 from shared.calls.repository import Calls
 from shared.calls.sweeping import Sweeper
 from shared.config.document import Config, load_config
-from shared.errors import InvalidInput, NotFound, PatchcordError
+from shared.conversations.conversations import Conversations
+from shared.errors import InvalidInput, MethodNotAllowed, NotFound, PatchcordError
 from shared.http import Reply, Request, answer, degraded, json_reply
+from shared.ivr.runner import IvrRunner
+from shared.publishing.outbox import Outbox
+from shared.publishing.publisher import Publisher
+from shared.publishing.topic import Topic
 from shared.security.acs_signature import AcsSignature
 from shared.security.audiences import Audience
 from shared.security.jwks import http_fetch
 from shared.security.keyring import KeyRing, KeySource, ensure_keys, open_key_source, rotate_keys
-from shared.security.tenants import TenantDoor
+from shared.security.secrets import Secrets
+from shared.security.tenants import Scope, TenantDoor
 from shared.security.tokens import TokenMinter, TokenVerifier
 from shared.settings import FunctionAppSettings, function_app_settings
 from shared.store import open_store
 from shared.store.entities import EntityStore
 from shared.telemetry import protect_logging
+from shared.transfers.api import BODY_LIMIT
+from shared.transfers.desk import TransferDesk
+from shared.transfers.door import TransferApi
+from shared.transfers.numbers import NumberPool
+from shared.transfers.transfers import Transfers
 from shared.wire.acs_events import CALLBACK_LIMIT, GRID_LIMIT, INCOMING_CALL, grid_event_from_dict
 
 if TYPE_CHECKING:
@@ -57,17 +70,22 @@ class Application:
     config: Config
     store: EntityStore
     calls: Calls
-    control: CallControl
+    control: CallControls
+    secrets: Secrets
     door: TenantDoor
     answering: Answering
+    transfers: TransferApi
+    outbound: OutboundApi
     grid: GridDoor
     callbacks: Callbacks
     sweeper: Sweeper
+    publisher: Publisher | None
     keys: KeyRing
     signing: KeySource
     verification: KeySource
     session: "_Session"
     now: Callable[[], float]
+    _openapi: list[Reply] = field(default_factory=list)
 
     @classmethod
     async def open(
@@ -91,23 +109,40 @@ class Application:
             await ensure_keys(signing, verification, now())
         keys = KeyRing(signing, now)
         session = _Session()
-        calls = Calls(store, now)
-        control = CallControl(settings.acs, settings.managed_identity)
+        outbox = Outbox(store, now) if settings.events_topic else None
+        calls = Calls(store, now, outbox)
+        secrets = Secrets(settings.managed_identity, now)
+        control = CallControls.from_config(settings.acs, settings.managed_identity, config.tenants, secrets)
         door = TenantDoor(store, settings.environment, now)
-        answering = Answering(settings, config, store, calls, control, TokenMinter(keys, now), now)
+        pool = NumberPool(store, now)
+        transfers = {
+            tenant: Transfers(store, pool, calls, now, lifetime_s=entry.lifetime_s)
+            for tenant, entry in config.call_transfers.items()
+        }
+        desk = TransferDesk(config.call_transfers, pool, transfers)
+        conversations = Conversations(store, calls, now)
+        minter = TokenMinter(keys, now)
+        outbound = Outbound(settings, config, store, calls, control, minter, conversations, now)
         recovery = Recovery(store, calls, control, now)
-        signature = AcsSignature(settings.acs_jwt, session.fetch, now)
+        ivr = IvrRunner(config.ivrs, store, calls, control, conversations, recovery, now)
+        answering = Answering(settings, config, store, calls, control, minter, desk, conversations, ivr, now)
+        signature = AcsSignature(settings.acs_jwt, session.fetch, now, own=config.acs_resources)
+        publisher = None if outbox is None else _publisher(settings, secrets, outbox, calls, transfers, now)
         return cls(
             settings=settings,
             config=config,
             store=store,
             calls=calls,
             control=control,
+            secrets=secrets,
             door=door,
             answering=answering,
+            transfers=TransferApi(config.call_transfers, transfers, now),
+            outbound=OutboundApi(outbound),
             grid=GridDoor(answering, door),
-            callbacks=Callbacks(store, calls, TokenVerifier(keys, now), signature, recovery, now),
-            sweeper=Sweeper(store, config, calls, recovery, now),
+            callbacks=Callbacks(store, calls, TokenVerifier(keys, now), signature, recovery, ivr, now),
+            sweeper=Sweeper(store, config, calls, recovery, ivr, now),
+            publisher=publisher,
             keys=keys,
             signing=signing,
             verification=verification,
@@ -117,7 +152,10 @@ class Application:
 
     async def close(self) -> None:
         """Give back connections; idempotent."""
+        if self.publisher is not None:
+            await self.publisher.close()
         await self.control.close()
+        await self.secrets.close()
         await self.session.close()
         await self.verification.close()
         await self.keys.close()
@@ -189,7 +227,7 @@ class Application:
         return False
 
     async def sweep(self) -> None:
-        """One round of the sweep.
+        """One round of the sweep, and of what is still to be published.
 
         Raises:
             StoreUnavailable: the next round is 15 s away.
@@ -197,11 +235,15 @@ class Application:
         done = await self.sweeper.sweep()
         if done.total() > done["fine"]:
             logger.info("sweep: %s", ", ".join(f"{name} {count}" for name, count in sorted(done.items())))
+        if self.publisher is not None and (told := await self.publisher.sweep()):
+            logger.info("sweep: published %d events that were left", told)
 
     async def acs_events(self, asked: Request, *, options: bool, compatible: bool = False) -> Reply:
         """A tenant's own Event Grid subscription posts here; `options` is CloudEvents' handshake."""
         handle = self.grid.handshake if options else self.grid.events
-        return await answer(asked, GRID_LIMIT, lambda asked: handle(asked, compatible=compatible))
+        return await self._answer(
+            asked, GRID_LIMIT, lambda asked: handle(asked, compatible=compatible), compatible=compatible
+        )
 
     async def call_events(self, token: str, asked: Request) -> Reply:
         """ACS's callbacks."""
@@ -212,7 +254,7 @@ class Application:
         return await answer(asked, NO_BODY, self._list_calls)
 
     async def _list_calls(self, asked: Request) -> Reply:
-        tenant = await self._authenticate(asked)
+        tenant = await self._authenticate(asked, Scope.CALLS_READ)
         wanted = asked.params.get("limit", str(LIST_DEFAULT))
         if not re.fullmatch(r"[0-9]{1,3}", wanted) or not 1 <= int(wanted) <= LIST_MOST:
             raise InvalidInput("limit", f"a whole number from 1 to {LIST_MOST}")
@@ -223,16 +265,85 @@ class Application:
         """One call of the tenant; another tenant's is answered like one that does not exist."""
 
         async def handle(asked: Request) -> Reply:
-            record = await self.calls.get(await self._authenticate(asked), call_id)
+            record = await self.calls.get(await self._authenticate(asked, Scope.CALLS_READ), call_id)
             if record is None:
                 raise NotFound("no such call")
             return json_reply(record.to_json())
 
         return await answer(asked, NO_BODY, handle)
 
-    async def _authenticate(self, asked: Request) -> str:
+    async def create_call(self, asked: Request) -> Reply:
+        """A tenant has us call somebody."""
+
+        async def handle(asked: Request) -> Reply:
+            tenant = await self._authenticate(asked, Scope.CALLS_CREATE)
+            return await self.outbound.create(tenant, asked)
+
+        return await answer(asked, BODY_LIMIT, handle)
+
+    async def create_call_transfer(self, asked: Request, *, compatible: bool = False) -> Reply:
+        """A tenant lends us a caller."""
+
+        async def handle(asked: Request) -> Reply:
+            tenant = await self._authenticate(asked, Scope.CALL_TRANSFERS, compatible=compatible)
+            return await self.transfers.create(tenant, asked, compatible=compatible)
+
+        return await self._answer(asked, BODY_LIMIT, handle, compatible=compatible)
+
+    async def get_call_transfer(self, transfer_id: str, asked: Request, *, compatible: bool = False) -> Reply:
+        """A tenant's transfer; another tenant's is answered like one that does not exist."""
+
+        async def handle(asked: Request) -> Reply:
+            tenant = await self._authenticate(asked, Scope.CALL_TRANSFERS, compatible=compatible)
+            return await self.transfers.get(tenant, transfer_id)
+
+        return await self._answer(asked, NO_BODY, handle, compatible=compatible)
+
+    async def _answer(
+        self, asked: Request, limit: int, handle: Callable[[Request], Awaitable[Reply]], *, compatible: bool
+    ) -> Reply:
+        """`answer`, unless the path is an existing client's and this system serves none of those."""
+        if compatible and not self.settings.compatible_api:
+            handle = _nothing
+        return await answer(asked, limit, handle)
+
+    async def _authenticate(self, asked: Request, scope: Scope, *, compatible: bool = False) -> str:
         names = (self.settings.api_id_header, self.settings.api_secret_header)
-        return await authenticate(self.door, asked, names)
+        if compatible and asked.header(names[0]) is None:
+            names = COMPATIBLE_HEADERS
+        return await authenticate(self.door, asked, names, scope)
+
+    async def openapi(self) -> Reply:
+        """The OpenAPI document, for everybody; made once."""
+        from shared.openapi.document import document
+
+        settings = self.settings
+        if not self._openapi:
+            self._openapi.append(
+                json_reply(
+                    document(
+                        server=settings.callback_base,
+                        id_header=settings.api_id_header,
+                        secret_header=settings.api_secret_header,
+                        compatible=settings.compatible_api,
+                    ),
+                    headers={"cache-control": "public, max-age=3600"},
+                )
+            )
+        return self._openapi[0]
+
+    async def elsewhere(self, path: str, asked: Request) -> Reply:
+        """No door: another method of one that there is (405), or none at all (404), in our envelope."""
+        from shared.openapi.document import methods
+        from shared.openapi.operations import paths
+
+        async def handle(asked: Request) -> Reply:
+            allowed = methods(path, paths(compatible=self.settings.compatible_api))
+            if allowed:
+                raise MethodNotAllowed(allowed)
+            return await _nothing(asked)
+
+        return await answer(asked, GRID_LIMIT, handle)
 
     async def health(self) -> Reply:
         """Whether the store and the keys can be read: `ok` or `degraded`, and no word more."""
@@ -243,6 +354,24 @@ class Application:
             logger.warning("health: %s", error.message)
             return degraded()
         return json_reply({"status": "ok"})
+
+
+async def _nothing(_asked: Request) -> Reply:
+    raise NotFound("no such path")
+
+
+def _publisher(
+    settings: FunctionAppSettings,
+    secrets: Secrets,
+    outbox: Outbox,
+    calls: Calls,
+    transfers: Mapping[str, Transfers],
+    now: Callable[[], float],
+) -> Publisher:
+    topic = Topic(settings.events_topic, settings.events_key, secrets, settings.managed_identity)
+    publisher = Publisher(outbox, topic, calls, transfers, settings.environment, now)
+    outbox.added = publisher.soon
+    return publisher
 
 
 class _Session:

@@ -6,7 +6,9 @@
     ├── Unauthenticated             401-01  no or wrong credentials
     │   └── TokenRejected           401-01  a token or a signature does not hold
     ├── Forbidden                   403-01  known, but not allowed to do this
+    │   └── OutOfScope              403-02  these credentials were not made for this door
     ├── NotFound                    404-01  nothing by that name for this tenant
+    ├── MethodNotAllowed            405-01  there is this path, for other methods
     ├── Conflict                    409-01  it is already there, or has changed since it was read
     │   ├── EntityExists            insert-if-absent found one
     │   └── EntityChanged           replace-if-match lost the race
@@ -21,6 +23,8 @@
 Callers decide by type and by `retryable`, never by text. `code` and `status` are public: the HTTP envelope is
 `{"error": {"requestId", "code", "message"}}`, so a message never holds a secret.
 """
+
+from collections.abc import Collection
 
 
 class PatchcordError(Exception):
@@ -93,11 +97,32 @@ class Forbidden(PatchcordError):
     code = "403-01"
 
 
+class OutOfScope(Forbidden):
+    """These credentials were not made for this door."""
+
+    code = "403-02"
+
+
 class NotFound(PatchcordError):
     """Nothing by that name for this tenant; the text is the same for another tenant's things."""
 
     status = 404
     code = "404-01"
+
+
+class MethodNotAllowed(PatchcordError):
+    """There is this path, for other methods.
+
+    Args:
+        allowed: which ones.
+    """
+
+    status = 405
+    code = "405-01"
+
+    def __init__(self, allowed: Collection[str]) -> None:
+        self.allowed = ", ".join(sorted(allowed))
+        super().__init__(f"method: expected {self.allowed}")
 
 
 class Conflict(PatchcordError):

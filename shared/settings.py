@@ -51,7 +51,11 @@ class AcsJwt:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What both processes need."""
+    """What both processes need.
+
+    Attributes:
+        events_topic: endpoint of the Event Grid topic for outcomes, or "" to publish none.
+    """
 
     environment: str
     config: Path
@@ -60,6 +64,7 @@ class Settings:
     acs: AcsAccess
     acs_jwt: AcsJwt
     log_level: str
+    events_topic: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,8 @@ class FunctionAppSettings(Settings):
         max_concurrent_calls: of one tenant, unless patchcord.yaml says otherwise.
         incoming_call_max_age_s: older IncomingCall events are not answered: nobody is ringing any more.
         phone_number: default caller id of outbound calls, or "".
+        events_key: a reference to the topic's key, or "" for the managed identity.
+        compatible_api: whether the paths and header names of existing clients are served.
     """
 
     signing_keys: str
@@ -89,6 +96,8 @@ class FunctionAppSettings(Settings):
     max_concurrent_calls: int
     incoming_call_max_age_s: int
     phone_number: str
+    events_key: str
+    compatible_api: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +191,16 @@ def _split_address(text: str) -> SplitResult | None:
     return parts if parts.hostname and plain else None
 
 
+def is_service(address: str) -> bool:
+    """Whether `address` is a service's: https, or http on loopback, with neither path nor anything that could be a secret."""
+    parts = _split_address(address)
+    return parts is not None and not parts.path and _is_protected(parts)
+
+
+def _is_protected(parts: SplitResult) -> bool:
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+
+
 def _base_address(reader: _Reader, name: str, secure: str, insecure: str) -> str:
     """A public base address: `secure` scheme, or `insecure` on loopback or with ALLOW_INSECURE_LOCAL."""
     expected = f"an address such as {secure}://host.example (plain {insecure}:// only on loopback)"
@@ -211,7 +230,7 @@ def parse_connection_string(text: str, *, name: str = "AZURE_ACS_CONN_KEY") -> A
     address = _split_address(parts.get("endpoint", ""))
     if address is None or address.path not in ("", "/") or not _is_base64(parts.get("accesskey", "")):
         raise ConfigurationError(name, expected)
-    if address.scheme != "https" and not (address.scheme == "http" and is_loopback(address.hostname or "")):
+    if not _is_protected(address):
         raise ConfigurationError(name, expected)
     return AcsAccess(f"{address.scheme}://{address.netloc}", parts["accesskey"])
 
@@ -253,8 +272,10 @@ def _acs_jwt(reader: _Reader) -> AcsJwt:
 
 def _url(reader: _Reader, name: str, default: str) -> str:
     value = reader.text(name, default)
+    if value == default:
+        return value
     parts = _split_address(value)
-    if parts and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))):
+    if parts and _is_protected(parts):
         return value
     raise ConfigurationError(name, "an https address (http only on loopback)")
 
@@ -264,6 +285,15 @@ def _keys(reader: _Reader, name: str) -> str:
     value = reader.text(name, expected=expected)
     if not re.fullmatch(r"file:.+|https://[^/@\s]+/secrets/[0-9A-Za-z-]{1,127}", value):
         raise ConfigurationError(name, expected)  # not shown: it may be the keys themselves
+    return value
+
+
+def _reference(reader: _Reader, name: str) -> str:
+    from shared.config.checks import SECRET, SECRET_EXPECTED  # it needs E164 from here
+
+    value = reader.text(name, "")
+    if value and not SECRET.fullmatch(value):
+        raise ConfigurationError(name, SECRET_EXPECTED)  # not shown: it may be the secret itself
     return value
 
 
@@ -289,6 +319,7 @@ def _common(reader: _Reader) -> dict[str, object]:
         "log_level": reader.choice(
             "PATCHCORD_LOG_LEVEL", "info", ("debug", "info", "warning", "error")
         ).upper(),
+        "events_topic": _url(reader, "PATCHCORD_EVENTS_TOPIC", ""),
     }
 
 
@@ -311,6 +342,8 @@ def _function_app(reader: _Reader) -> FunctionAppSettings:
         max_concurrent_calls=reader.whole("MAX_CONCURRENT_CALLS", 100, 1, 100_000),
         incoming_call_max_age_s=reader.whole("INCOMING_CALL_MAX_AGE_S", 60, 5, 3600),
         phone_number=number,
+        events_key=_reference(reader, "PATCHCORD_EVENTS_KEY"),
+        compatible_api=reader.flag("PATCHCORD_COMPATIBLE_API", True),
     )
 
 

@@ -30,7 +30,19 @@ HTTP = {
     "call_events": ("api/call-events/{token}", ["POST"]),
     "list_calls": ("api/calls", ["GET"]),
     "get_call": ("api/calls/{id}", ["GET"]),
+    "create_call": ("api/v1/calls", ["POST"]),
+    "create_call_transfer": ("api/v1/call-transfers", ["POST"]),
+    "get_call_transfer": ("api/v1/call-transfers/{id}", ["GET"]),
+    "create_call_transfer_compatible": ("generativeagent/v1/call-transfers", ["POST"]),
+    "get_call_transfer_compatible": ("generativeagent/v1/call-transfers/{id}", ["GET"]),
     "health": ("api/health", ["GET"]),
+    "openapi": ("api/openapi.json", ["GET"]),
+}
+ELSEWHERE = {
+    "elsewhere": "api/{*path}",
+    "elsewhere_compatible_transfers": "generativeagent/{*path}",
+    "elsewhere_compatible_events": "mg-genagent-acs/{*path}",
+    "elsewhere_incoming": "incoming/{*path}",
 }
 EVENT_GRID = {"incoming_call", "call_lifecycle", "rotate_signing_keys"}
 
@@ -71,7 +83,7 @@ def indexed():
 
 
 def test_these_are_all_functions(indexed):
-    assert set(indexed["functions"]) == HTTP.keys() | EVENT_GRID | {"sweep"}
+    assert set(indexed["functions"]) == HTTP.keys() | ELSEWHERE.keys() | EVENT_GRID | {"sweep"}
 
 
 @pytest.mark.parametrize("name", HTTP)
@@ -83,6 +95,15 @@ def test_http_functions(indexed, name):
     # Every one authenticates its callers itself.
     assert trigger["authLevel"].lower() == "anonymous"
     assert out["type"] == "http"
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_everything_else_below_our_own_roots_has_our_envelope(indexed, name):
+    trigger, _ = sorted(indexed["functions"][name], key=lambda binding: binding["direction"])
+    assert trigger["route"] == ELSEWHERE[name]
+    assert not trigger.get("methods")
+    # At the root it would hide the host's own /runtime/webhooks and /admin (functions are asked first).
+    assert not trigger["route"].startswith("{")
 
 
 @pytest.mark.parametrize("name", sorted(EVENT_GRID))
@@ -102,7 +123,7 @@ def test_indexing_imports_nothing_heavy(indexed):
 
 def test_the_file_is_thin():
     lines = (ROOT / "function_app.py").read_text().splitlines()
-    assert len(lines) < 200
+    assert len(lines) < 260
     top = [line for line in lines if re.match(r"(import|from) ", line)]
     assert [line for line in top if "azure" in line or "shared" in line] == ["import azure.functions as func"]
 
@@ -182,6 +203,12 @@ async def test_every_function_runs(tmp_path):
             (post("call_events", "/api/call-events/x", {}, "[]", route={"token": "x"}), 401),
             (get("list_calls", "/api/calls", query={"limit": "10"}), 200),
             (get("get_call", "/api/calls/unknown", route={"id": "unknown"}), 404),
+            (get("openapi", "/api/openapi.json"), 200),
+            (post("elsewhere", "/api/calls", {}, "", "DELETE", route={"path": "calls"}), 405),
+            (get("elsewhere", "/api/nothing", route={"path": "nothing"}), 404),
+            (post("elsewhere_incoming", "/incoming", {}, "", "PUT", route={"path": ""}), 405),
+            (get("elsewhere_compatible_transfers", "/generativeagent/x", route={"path": "x"}), 404),
+            (get("elsewhere_compatible_events", "/mg-genagent-acs/x", route={"path": "x"}), 404),
         ]  # fmt: skip
         found, log = await run_app(env, [job for job, _ in jobs])
         results = dict(zip([f"{i}" for i in range(len(jobs))], found["results"], strict=True))
@@ -196,6 +223,8 @@ async def test_every_function_runs(tmp_path):
         assert record.request_id
         error = json.loads(results["17"]["body"])["error"]
         assert (error["code"], bool(error["requestId"])) == ("404-01", True)
+        assert results["19"]["headers"]["allow"] == "GET"
+        assert results["21"]["headers"]["allow"] == "OPTIONS, POST"
         assert results["14"]["headers"]["webhook-allowed-origin"] == "eventgrid.azure.net"
         reasons = {row.values["reason"] for row in await store.query("poison", "events")}
         assert reasons == {"malformed"}

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -62,11 +63,11 @@ class Delivery:
 
 
 class EventGrid:
-    """The topic of the emulated ACS resource, with its subscriptions.
+    """The topic of the emulated ACS resource and custom topics, with their subscriptions.
 
     Args:
         session: makes the requests.
-        topic: its resource id.
+        topic: resource id of the ACS resource's topic.
         time_scale: factor on the schedule, the time to live and the wait for a validation by address; 1 is real time.
         dead_letter: folder for events that were given up, or None to drop them.
         response_timeout_s: an endpoint that takes longer has failed (s).
@@ -123,6 +124,7 @@ class EventGrid:
         copies: int = 1,
         faults: Faults | None = None,
         on_delivered: Callable[[Delivery], None] | None = None,
+        topic: str = "",
     ) -> list[Delivery]:
         """Deliver `event` to every subscription that wants it; returns at once.
 
@@ -131,6 +133,7 @@ class EventGrid:
             copies: deliveries to each subscription, at the same time.
             faults: what goes wrong with it.
             on_delivered: called for each delivery that an endpoint has taken.
+            topic: name of the custom topic, or "" for the ACS resource's.
         """
         faults = faults or Faults()
         if faults.event_age_s:
@@ -138,7 +141,7 @@ class EventGrid:
         deliveries = [
             Delivery(subscription, event, published=self._now(), on_delivered=on_delivered)
             for subscription in self.subscriptions
-            if subscription.wants(event)
+            if subscription.topic == topic and subscription.wants(event)
             for _ in range(copies + faults.duplicate_events)
         ]
         if not deliveries:
@@ -306,7 +309,7 @@ class EventGrid:
             return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
         letter = {
-            **delivery.event,
+            **delivery.event.get("cloudEvent", delivery.event),
             "deadLetterReason": delivery.dead,
             "deliveryAttempts": delivery.attempts,
             "lastDeliveryOutcome": delivery.outcome,
@@ -314,7 +317,8 @@ class EventGrid:
             "lastDeliveryAttemptTime": stamp(delivery.last_attempt),
         }
         self._dead_letter.mkdir(parents=True, exist_ok=True, mode=0o700)
-        name = f"{delivery.subscription.name}-{delivery.event['id']}-{time.time_ns()}.json"
+        event_id = re.sub(r"[^\w.-]", "_", str(delivery.event["id"]))[:128]  # a publisher's own choice
+        name = f"{delivery.subscription.name}-{event_id}-{time.time_ns()}.json"
         descriptor = os.open(self._dead_letter / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             json.dump([letter], file, indent=2)

@@ -37,6 +37,7 @@ class Subscription:
         filter_arrays: filters look into arrays (`enableAdvancedFilteringOnArrays`).
         max_events: events in one request, 1 to 5000; 1 is no batching. Batches are not waited for: what is there goes out.
         preferred_batch_kb: a batch is full at this size, 1 to 1024 KiB; a larger event goes alone.
+        topic: the custom topic's name (its schema is cloudevents), or "" for the ACS resource's own topic.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Subscription:
     filter_arrays: bool = False
     max_events: int = 1
     preferred_batch_kb: int = 64
+    topic: str = ""
 
     def check(self) -> None:
         """See that Event Grid would take it.
@@ -65,6 +67,8 @@ class Subscription:
             raise ConfigurationError(f"{where}.endpoint", "an http or https address")
         if self.schema not in ("eventgrid", "cloudevents"):
             raise ConfigurationError(f"{where}.schema", "eventgrid or cloudevents", self.schema)
+        if self.topic and self.schema != "cloudevents":
+            raise ConfigurationError(f"{where}.schema", "cloudevents, as that of its topic", self.schema)
         if len(self.headers) + len(self.dynamic_headers) > MAX_HEADERS or any(
             len(value.encode()) > MAX_HEADER_VALUE for value in self.headers.values()
         ):
@@ -102,6 +106,8 @@ class Subscription:
         """One event in the subscription's schema."""
         if self.schema == "eventgrid":
             return json.dumps(event).encode()
+        if "cloudEvent" in event:  # published as one
+            return json.dumps(event["cloudEvent"]).encode()
         cloud_event = {
             "id": event["id"],
             "source": event["topic"],

@@ -90,7 +90,7 @@ async def serve(options: Options, keys: HostKeys, host_file: HostFile) -> Engine
     engine = await Engine.start(options.app, host_file.timeout_s)
     host = Host(engine, keys, host_file)
     application = web.Application(client_max_size=MAX_BODY)
-    application.router.add_route("*", "/{path:.*}", host.handle)
+    application.router.add_route("*", r"/{path:[\s\S]*}", host.handle)  # a path may hold %0A
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=options.grace_s)
     await runner.setup()
     timers = asyncio.create_task(host.timers.run())

@@ -39,10 +39,10 @@ class _Part(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class ToolUse(_Part, frozen=True):
-    """A function of the client's that is called; values may hold `{name}`."""
+    """A function of the client's that is called; values may hold `{name}`, and so may those of an object among them."""
 
     tool: str
-    arguments: dict[str, str] = {}
+    arguments: dict[str, str | dict[str, str]] = {}
 
 
 class McpUse(_Part, frozen=True):
@@ -204,8 +204,11 @@ class _Mind:
             outputs.append(CallMcp(use.server, use.tool, self._all_filled(use.arguments), use.output))
         return outputs
 
-    def _all_filled(self, texts: Mapping[str, str]) -> dict[str, str]:
-        return {key: self._filled(value) for key, value in texts.items()}
+    def _all_filled(self, values: Mapping[str, str | dict[str, str]]) -> dict[str, object]:
+        return {
+            key: self._filled(value) if isinstance(value, str) else self._all_filled({**value})
+            for key, value in values.items()
+        }
 
     def _filled(self, text: str) -> str:
         return FIELD.sub(lambda match: self._fields.get(match[1], ""), text)

@@ -157,10 +157,17 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A line of the conversation as it really was: of the agent's words only those that the caller heard."""
+    """A line of the conversation as it really was: of the agent's words only those that the caller heard.
+
+    Attributes:
+        who: whose words.
+        text: the words.
+        earlier: they were said in an earlier call of the same conversation, days ago perhaps.
+    """
 
     who: Literal["caller", "agent"]
     text: str
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +246,10 @@ class AgentHost(Protocol):
         """Flush what is not yet heard, now (keys pressed, a new prompt); returns what had been heard."""
 
     def history(self) -> Sequence[Said]:
-        """The conversation so far, oldest first: what an agent must know that takes over, or a session that is renewed."""
+        """The conversation so far, oldest first: what an agent must know that takes over, or a session that is renewed.
+
+        A call that goes on with a conversation begins with what was said in the earlier calls (`Said.earlier`).
+        """
 
     @property
     def quiet(self) -> bool:

@@ -171,7 +171,10 @@ def start(
     start: AgentStart, history: Sequence[Said], *, instructions: str, greeting: str, barge_in: str
 ) -> bytes:
     """The first message: all that an agent is told before the call; without the history if that makes it too long."""
-    said = [{"who": line.who, "text": line.text} for line in history[-MAX_HISTORY:]]
+    said: list[dict[str, object]] = [
+        {"who": line.who, "text": line.text, **({"earlier": True} if line.earlier else {})}
+        for line in history[-MAX_HISTORY:]
+    ]
     fields: dict[str, object] = {
         "callId": start.call_id,
         "codec": start.codec,

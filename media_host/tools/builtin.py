@@ -52,18 +52,26 @@ class BuiltIn:
     act: Act
 
 
-def people(agent: Agent) -> list[str]:
-    """The transfers that an agent may choose for a caller who wants a person."""
-    return [name for name in agent.transfers if name not in (FALLBACK, SYSTEM)]
+PERSON = "person"
+"""Whoever the system that the call came from has for a caller who wants a person."""
 
 
-def built_in_tools(agent: Agent, outputs: Outputs, place: str) -> dict[str, BuiltIn]:
+def people(agent: Agent, *, returns: bool = False) -> list[str]:
+    """The transfers that an agent may choose for a caller who wants a person; see `built_in_tools` for `returns`."""
+    own = [name for name in agent.transfers if name not in (FALLBACK, SYSTEM)]
+    return own or ([PERSON] if returns else [])
+
+
+def built_in_tools(
+    agent: Agent, outputs: Outputs, place: str, *, returns: bool = False
+) -> dict[str, BuiltIn]:
     """The built-in tools that can work for `agent`, by name.
 
     Args:
         agent: whose.
         outputs: its outcome variables.
         place: where the agent stands, for messages (`agents.reception`).
+        returns: the call came with an identity to give the caller back to.
     """
     offered: dict[str, BuiltIn] = {}
 
@@ -86,7 +94,7 @@ def built_in_tools(agent: Agent, outputs: Outputs, place: str) -> dict[str, Buil
 
     variables = {"variables": outputs.schema.source}
     needed = ["variables"] if outputs.schema.required else []
-    if targets := people(agent):
+    if targets := people(agent, returns=returns):
 
         async def transfer(actions: HostActions, given: Mapping[str, Any]) -> Mapping[str, object]:
             handed = outputs.checked(given.get("variables", {}))
@@ -99,7 +107,7 @@ def built_in_tools(agent: Agent, outputs: Outputs, place: str) -> dict[str, Buil
             ["target", "reason", *needed],
             transfer,
         )
-    if SYSTEM in agent.transfers:
+    if SYSTEM in agent.transfers or returns:
 
         async def give_back(actions: HostActions, given: Mapping[str, Any]) -> Mapping[str, object]:
             return await actions.return_to_system(

@@ -48,7 +48,7 @@ class ToolBox:
         self._config = config
         self._secrets = secrets
         self._http = without_cookies(http)
-        self._agents: list[tuple[Agent, AgentTools]] = []
+        self._agents: list[tuple[Agent, bool, AgentTools]] = []
 
     @classmethod
     def from_config(cls, config: Config, secrets: Secrets, http: aiohttp.ClientSession) -> Self:
@@ -69,17 +69,19 @@ class ToolBox:
             if not isinstance(tool, McpServer)
         }
         for name, agent in config.agents.items():
-            box._agents.append((agent, box._agent_tools(f"agents.{name}", agent, tools)))
+            for returns in (False, True):
+                own = box._agent_tools(f"agents.{name}", agent, tools, returns=returns)
+                box._agents.append((agent, returns, own))
         return box
 
-    def for_agent(self, agent: Agent) -> "AgentTools":
-        """The tools of one of the configuration's agents.
+    def for_agent(self, agent: Agent, *, returns: bool = False) -> "AgentTools":
+        """The tools of one of the configuration's agents; `returns`: in a call whose caller can be given back.
 
         Raises:
             KeyError: it is none of them.
         """
-        for known, tools in self._agents:
-            if known is agent:
+        for known, back, tools in self._agents:
+            if known is agent and back is returns:
                 return tools
         raise KeyError("an agent of another configuration")
 
@@ -106,14 +108,17 @@ class ToolBox:
             return http_tool(spec, config, place, self._http, self._secrets)
         return python_tool(spec, config, place)
 
-    def _agent_tools(self, place: str, agent: Agent, tools: Mapping[str, Tool]) -> "AgentTools":
-        built_in = built_in_tools(agent, outputs := Outputs(agent.outputs, f"{place}.outputs"), place)
+    def _agent_tools(
+        self, place: str, agent: Agent, tools: Mapping[str, Tool], *, returns: bool
+    ) -> "AgentTools":
+        outputs = Outputs(agent.outputs, f"{place}.outputs")
+        built_in = built_in_tools(agent, outputs, place, returns=returns)
         chosen = {name: tools[name] for name in agent.tools if name in tools}
         for name, tool in chosen.items():
             for digits in sorted(tool.secure - set(agent.secure_digits)):
                 expected = f"the digits {digits} that the tool {name} uses"
                 raise ConfigurationError(f"{place}.secure_digits", expected)
-        if len(chosen) + len(built_in) > MANY:
+        if not returns and len(chosen) + len(built_in) > MANY:
             log.warning(
                 "%s has %d tools: a model answers faster with %d or fewer",
                 place,

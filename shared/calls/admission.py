@@ -101,14 +101,17 @@ async def admit_call(
     limit: int,
     tenants: Collection[str],
     now: float,
+    media: bool = True,
 ) -> Admission:
-    """Whether this watched call may be answered (`Calls.watch` it first).
+    """Whether this watched call may be answered (`Calls.watch` it first); `media` False: it needs no media host.
 
     A call's place is the number of older watched calls, so of a burst exactly the first ones get in, whoever counts
     first, and a heartbeat that is a second old cannot let a burst through.
     """
     if await calls.older_live(tenant, call_id, limit) >= limit:
         return Admission("tenant_limit")
+    if not media:
+        return Admission()
     admission = await admit(store, now)
     if not admission:
         return admission

@@ -5,29 +5,32 @@ event goes on: with the same call id, and with the same Repeatability-Request-ID
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.calls.admission import admit_call
+from shared.calls.begun import Begun, begun_by
 from shared.calls.claims import Claim, claim, claim_key, give_back
-from shared.calls.control import CallControl
+from shared.calls.controls import CallControls
 from shared.calls.events import CallEvent, EventKind, Json
 from shared.calls.poison import put_aside
 from shared.calls.record import CallState
 from shared.calls.repository import Calls
 from shared.config.document import Config
 from shared.config.routes import Route, route_for
+from shared.conversations.conversations import ConversationBusy, Conversations
 from shared.errors import CallGone, InvalidInput, PatchcordError
+from shared.ivr.runner import IvrRunner
+from shared.ivr.state import IvrState
 from shared.security.tokens import Audience, TokenMinter
 from shared.settings import FunctionAppSettings
 from shared.store.entities import EntityStore
+from shared.transfers.desk import Lent, TransferDesk
+from shared.transfers.record import CallTransfer, Refusal
 from shared.wire.acs_events import GridEvent, IncomingCall, parse_incoming_call
 
 logger = logging.getLogger(__name__)
-
-VARIABLES, VARIABLE_NAME, VARIABLE_TEXT = 20, 64, 1024
-"""At most so many input variables, of so many characters each (requirement 52)."""
 
 CLOCK_AHEAD_S = 60.0
 """How far ahead of ours the sender's clock may be (s) before an event's own time counts as wrong."""
@@ -62,6 +65,9 @@ class Answering:
         calls: the same store's calls.
         control: ACS.
         minter: for the call's two tokens.
+        desk: call transfers.
+        conversations: what joins calls.
+        ivr: the IVRs.
         now: the clock, Unix seconds.
     """
 
@@ -69,8 +75,11 @@ class Answering:
     config: Config
     store: EntityStore
     calls: Calls
-    control: CallControl
+    control: CallControls
     minter: TokenMinter
+    desk: TransferDesk
+    conversations: Conversations
+    ivr: IvrRunner
     now: Callable[[], float]
 
     async def incoming(self, event: GridEvent, *, tenant: str | None, request_id: str) -> Handled:
@@ -81,7 +90,8 @@ class Answering:
             PatchcordError: a retryable one; a redelivery may try again at once.
         """
         call = _parse(event)
-        route = route_for(self.config.routes, tenant, call.callee)
+        lent = await self.desk.match(call, tenant)
+        route = lent.route if lent else route_for(self.config.all_routes, tenant, call.callee)
         if route is None:
             # Not ours to refuse: another subscription may well answer it.
             await self._put_aside(event, Handled.NO_ROUTE, call.callee.masked)
@@ -97,7 +107,7 @@ class Answering:
         try:
             if held.taken_over and await self._is_decided(held):
                 return self._duplicate(call)
-            return await self._take(call, route, held, request_id, too_old=too_old)
+            return await self._take(call, route, held, request_id, lent, too_old=too_old)
         except PatchcordError as error:
             if error.retryable:
                 await give_back(self.store, held)
@@ -111,14 +121,39 @@ class Answering:
         return Handled.DUPLICATE
 
     async def _take(
-        self, call: IncomingCall, route: Route, held: Claim, request_id: str, *, too_old: bool
+        self,
+        call: IncomingCall,
+        route: Route,
+        held: Claim,
+        request_id: str,
+        lent: Lent | None,
+        *,
+        too_old: bool,
     ) -> Handled:
         await self.calls.watch(held.tenant, held.call_id)
-        await self.calls.append(held.tenant, held.call_id, self._received(call, route, held, request_id))
+        transfer = None
+        if lent is not None and not too_old:
+            transfer = await self.desk.claim(
+                lent, call_key=held.key, call_id=held.call_id, event_at=call.time.timestamp()
+            )
+        lent_out = transfer if isinstance(transfer, CallTransfer) else None
+        begun = begun_by(call, lent_out)
+        if begun.return_to and not self.config.may_return(held.tenant, begun.return_to):
+            logger.warning("call %s: returnTo names nobody to whom a caller may be given back", held.call_id)
+            begun = replace(begun, return_to="")
+        try:
+            if begun.conversation_id and not too_old and not isinstance(transfer, Refusal):
+                begun = await self._joined(held, begun)
+        except ConversationBusy:
+            await self._begin(call, route, held, request_id, begun)
+            return await self._reject(call, held, "conversation_busy")
+        await self._begin(call, route, held, request_id, begun)
         if too_old:
             # Begun in time by a delivery that died, but nobody is ringing any more.
             await self._failed(held, Handled.TOO_OLD)
             return Handled.TOO_OLD
+        if isinstance(transfer, Refusal):
+            return await self._reject(call, held, f"call_transfer_{transfer}")
         admission = await admit_call(
             self.store,
             self.calls,
@@ -127,26 +162,37 @@ class Answering:
             limit=self.config.concurrent_calls(held.tenant, self.settings.max_concurrent_calls),
             tenants=self.config.tenant_names,
             now=self.now(),
+            media=not route.ivr,
         )
         if not admission:
             return await self._overflow(call, route, held, admission.reason)
+        if route.ivr:
+            await self._begin_ivr(held, begun)
         await self._answer(call, route, held)
         return Handled.ANSWERED
 
     async def _answer(self, call: IncomingCall, route: Route, held: Claim) -> None:
         settings = self.settings
-        media = await self.minter.mint(Audience.ACS_MEDIA, call_id=held.call_id, tenant=held.tenant)
         callback = await self.minter.mint(Audience.ACS_CALLBACK, call_id=held.call_id, tenant=held.tenant)
         await self.calls.note(held.tenant, held.call_id, "answering", EventKind.ANSWERING)
+        callback_url = f"{settings.callback_base}/api/call-events/{callback}"
+        control = self.control.of(held.tenant)
         begun = self.now()
-        connection_id = await self.control.answer(
-            call.context,
-            f"{settings.callback_base}/api/call-events/{callback}",
-            f"{settings.media_base}/acs/{media}",
-            self.config.agents[route.agent].audio,
-            held.call_id,
-            first_sent=held.first_at,
-        )
+        if route.ivr:
+            services = self.config.ivrs[route.ivr].cognitive_services
+            connection_id = await control.answer_without_audio(
+                call.context, callback_url, services, held.call_id, first_sent=held.first_at
+            )
+        else:
+            media = await self.minter.mint(Audience.ACS_MEDIA, call_id=held.call_id, tenant=held.tenant)
+            connection_id = await control.answer(
+                call.context,
+                callback_url,
+                f"{settings.media_base}/acs/{media}",
+                self.config.agents[route.agent].audio,
+                held.call_id,
+                first_sent=held.first_at,
+            )
         answered = self.now()
         if not await self.calls.bind_connection(held.call_id, connection_id):
             logger.error(
@@ -161,16 +207,33 @@ class Answering:
         )
         logger.info("call %s: answered in %.0f ms", held.call_id, (answered - begun) * 1000)
 
+    async def _begin_ivr(self, held: Claim, begun: Begun) -> None:
+        """A call that comes back goes on where its return step says."""
+        conversation = begun.conversation_id or held.call_id
+        state = IvrState(
+            variables={**begun.variables},
+            conversation=conversation,
+            return_step=begun.return_step,
+        )
+        await self.ivr.begin(held.tenant, held.call_id, state)
+
     async def _overflow(self, call: IncomingCall, route: Route, held: Claim, reason: str) -> Handled:
         logger.warning("call %s: not admitted: %s", held.call_id, reason)
         if route.overflow.action == "redirect":
             to = route.overflow.to
-            await self.control.redirect(call.context, to, held.call_id, first_sent=held.first_at)
+            await self.control.of(held.tenant).redirect(
+                call.context, to, held.call_id, first_sent=held.first_at
+            )
             await self.calls.note(
                 held.tenant, held.call_id, "redirected", EventKind.REDIRECTED, reason=reason, to=to
             )
             return Handled.REDIRECTED
-        await self.control.reject(call.context, "busy", held.call_id, first_sent=held.first_at)
+        return await self._reject(call, held, reason)
+
+    async def _reject(self, call: IncomingCall, held: Claim, reason: str) -> Handled:
+        await self.control.of(held.tenant).reject(
+            call.context, "busy", held.call_id, first_sent=held.first_at
+        )
         await self.calls.note(held.tenant, held.call_id, "rejected", EventKind.REJECTED, reason=reason)
         return Handled.REJECTED
 
@@ -197,7 +260,22 @@ class Answering:
             at=self.now(),
         )
 
-    def _received(self, call: IncomingCall, route: Route, held: Claim, request_id: str) -> CallEvent:
+    async def _joined(self, held: Claim, begun: Begun) -> Begun:
+        found = await self.conversations.join(
+            held.tenant, begun.conversation_id, held.call_id, begun.variables
+        )
+        previous = tuple(call_id for call_id in found.calls if call_id != held.call_id)
+        return replace(begun, variables=found.variables, previous_calls=previous)
+
+    async def _begin(
+        self, call: IncomingCall, route: Route, held: Claim, request_id: str, begun: Begun
+    ) -> None:
+        received = self._received(call, route, held, request_id, begun)
+        await self.calls.append(held.tenant, held.call_id, received)
+
+    def _received(
+        self, call: IncomingCall, route: Route, held: Claim, request_id: str, begun: Begun
+    ) -> CallEvent:
         data: dict[str, Json] = {
             "callId": held.call_id,
             "tenant": held.tenant,
@@ -208,11 +286,22 @@ class Answering:
             "serverCallId": call.server_call_id,
             "route": route.name,
             "agent": route.agent,
-            "task": route.task,
-            "inputVariables": {**input_variables(call.voip_headers)},
+            "task": begun.task or route.task,
+            "inputVariables": {**begun.variables},
             "requestId": request_id,
             "eventTime": call.time.timestamp(),
         }
+        if begun.transfer_id:
+            data["callTransferId"] = begun.transfer_id
+        if begun.conversation_id:
+            data["externalConversationId"] = begun.conversation_id
+            data["previousCalls"] = [*begun.previous_calls]
+        if route.ivr:
+            data["ivr"] = route.ivr
+        if begun.return_to:
+            data["returnTo"] = begun.return_to
+        if begun.return_step:
+            data["returnStep"] = begun.return_step
         return CallEvent("received", EventKind.RECEIVED, held.first_at, data)
 
 
@@ -223,21 +312,3 @@ def _parse(event: GridEvent) -> IncomingCall:
         if error.field == "data.incomingCallContext":
             raise MissingContext(error.field, error.expected) from None
         raise
-
-
-def input_variables(headers: Mapping[str, str]) -> dict[str, str]:
-    """Custom context as input variables: without control characters, and cut to the limits above (the call goes on)."""
-    clean = {_printable(name): _printable(value) for name, value in headers.items()}
-    kept = {name: value[:VARIABLE_TEXT] for name, value in clean.items() if 0 < len(name) <= VARIABLE_NAME}
-    if (
-        len(kept) > VARIABLES
-        or len(kept) < len(headers)
-        or any(len(v) > VARIABLE_TEXT for v in clean.values())
-    ):
-        logger.warning("input variables cut: %d given, limits are %d pairs of %d+%d characters",
-                       len(headers), VARIABLES, VARIABLE_NAME, VARIABLE_TEXT)  # fmt: skip
-    return dict(list(kept.items())[:VARIABLES])
-
-
-def _printable(text: str) -> str:
-    return "".join(c for c in text if c >= " " and c != "\x7f")

@@ -17,6 +17,7 @@ from shared.calls.recovery import Recovery
 from shared.calls.repository import Calls
 from shared.errors import InvalidInput, NotFound, TokenRejected
 from shared.http import Reply, Request, json_reply
+from shared.ivr.runner import IvrRunner
 from shared.security.acs_signature import AcsSignature
 from shared.security.tokens import Audience, TokenVerifier
 from shared.store.entities import EntityStore
@@ -36,6 +37,7 @@ KINDS = {
     "MediaStreamingStopped": EventKind.MEDIA_STOPPED,
     "CallDisconnected": EventKind.DISCONNECTED,
     "AnswerFailed": EventKind.ANSWER_FAILED,
+    "CreateCallFailed": EventKind.CREATE_FAILED,
     "CallTransferAccepted": EventKind.TRANSFER_ACCEPTED,
     "CallTransferFailed": EventKind.TRANSFER_FAILED,
     "AddParticipantSucceeded": EventKind.PARTICIPANT_ADDED,
@@ -47,6 +49,7 @@ _WITH_CODES = frozenset(
     {
         EventKind.DISCONNECTED,
         EventKind.ANSWER_FAILED,
+        EventKind.CREATE_FAILED,
         EventKind.TRANSFER_FAILED,
         EventKind.PARTICIPANT_ADD_FAILED,
         EventKind.MEDIA_FAILED,
@@ -74,6 +77,7 @@ class Callbacks:
     verifier: TokenVerifier
     signature: AcsSignature
     recovery: Recovery
+    ivr: IvrRunner
     now: Callable[[], float]
 
     async def receive(self, token: str, asked: Request) -> Reply:
@@ -86,7 +90,7 @@ class Callbacks:
             StoreUnavailable, CallControlUnavailable: the delivery may be repeated.
         """
         claims = await self.verifier.verify(token, Audience.ACS_CALLBACK)
-        await self.signature.verify(asked.header("authorization"))
+        await self.signature.verify(asked.header("authorization"), claims.tenant)
         record = await self.calls.get(claims.tenant, claims.call_id)
         if record is None:
             raise NotFound("no such call")
@@ -111,7 +115,11 @@ class Callbacks:
 
     async def _apply(self, record: CallRecord, callback: Callback) -> None:
         event = to_event(callback, self.now())
-        if not await self.calls.append(record.tenant, record.call_id, event):
+        new = await self.calls.append(record.tenant, record.call_id, event)
+        if record.ivr:
+            # Also a repeated one: whoever got it first may have died before the flow went on.
+            await self.ivr.callback(record, callback)
+        if not new:
             return
         logger.info("call %s: %s", record.call_id, callback.type)
         if event.kind in _MEDIA_ENDS:

@@ -9,11 +9,13 @@ the bodies hold tokens and the `incomingCallContext`.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shared.calls.control_parts import identifier, mapped, repeatable, tones
+from shared.calls.control_ivr import play_sources, recognition
+from shared.calls.control_parts import identifier, mapped, repeatable, streaming, tones
+from shared.config.ivr import Choice, Collect, Prompt
 from shared.errors import CallControlUnavailable
 from shared.settings import AcsAccess
 
@@ -42,15 +44,24 @@ class CallControl:
         acs: endpoint and key; an empty key takes the managed identity (or whoever runs this, locally).
         managed_identity: client id of a user-assigned identity, or "".
         timeout_s: bound of one operation with its retries (s).
+        key: reads the access key when there is none in `acs`; asked before each operation, so a changed one is taken.
         options: further keywords for the SDK's client (tests: a credential, a trust store).
     """
 
     def __init__(
-        self, acs: AcsAccess, managed_identity: str = "", *, timeout_s: float = 5.0, **options: Any
+        self,
+        acs: AcsAccess,
+        managed_identity: str = "",
+        *,
+        timeout_s: float = 5.0,
+        key: Callable[[], Awaitable[str]] | None = None,
+        **options: Any,
     ) -> None:
         self._acs = acs
         self._identity = managed_identity
         self._timeout_s = timeout_s
+        self._read_key = key
+        self._key: Any = None
         self._options = options
         self._client: Any = None
         self._credential: Any = None
@@ -63,7 +74,7 @@ class CallControl:
             # The SDK (1.6.0) warns at each hold that it ignores a keyword of its own.
             logging.getLogger(SERIALIZATION).setLevel(logging.ERROR)
             options = dict(self._options)
-            credential = options.pop("credential", None)
+            credential = options.pop("credential", self._key)
             if credential is None and self._acs.access_key:
                 from azure.core.credentials import AzureKeyCredential
 
@@ -109,18 +120,7 @@ class CallControl:
             call_id: our id; it alone makes the Repeatability-Request-ID, so the same call is answered once.
             first_sent: when this answer was first tried, Unix seconds.
         """
-        from azure.communication.callautomation import MediaStreamingOptions
-
-        media = MediaStreamingOptions(
-            transport_url=media_url,
-            transport_type="websocket",
-            content_type="audio",
-            audio_channel_type="mixed",
-            start_media_streaming=True,
-            enable_bidirectional=True,
-            audio_format=audio_format,
-            enable_dtmf_tones=True,
-        )
+        media = streaming(media_url, audio_format)
         answered = await self._ask(
             "answer",
             lambda: self._open().answer_call(
@@ -132,6 +132,99 @@ class CallControl:
             ),
         )
         return str(answered.call_connection_id)
+
+    async def answer_without_audio(
+        self, context: str, callback_url: str, cognitive_services: str, call_id: str, *, first_sent: float
+    ) -> str:
+        """Answer a call that ACS itself speaks and listens to (`play`, `recognise`); ACS's connection id.
+
+        Args:
+            context: the event's incomingCallContext, verbatim.
+            callback_url: where ACS reports what becomes of the call.
+            cognitive_services: address of the resource that speaks texts and understands speech; "" for neither.
+            call_id: our id; it alone makes the Repeatability-Request-ID, so the same call is answered once.
+            first_sent: when this answer was first tried, Unix seconds.
+        """
+        answered = await self._ask(
+            "answer",
+            lambda: self._open().answer_call(
+                context,
+                callback_url,
+                operation_context=call_id,
+                cognitive_services_endpoint=cognitive_services or None,
+                headers=repeatable("answer", call_id, first_sent),
+            ),
+        )
+        return str(answered.call_connection_id)
+
+    async def play(self, connection_id: str, prompts: Sequence[Prompt], voice: str, *, context: str) -> None:
+        """Speak texts and play recordings to everybody in the call; `context` comes back in the callbacks."""
+        sources = play_sources(prompts, voice)
+        await self._ask(
+            "play",
+            lambda: self._connection(connection_id).play_media(sources, operation_context=context),
+        )
+
+    async def recognise(
+        self,
+        connection_id: str,
+        who: str,
+        step: Collect | Choice,
+        prompts: Sequence[Prompt],
+        *,
+        voice: str,
+        language: str,
+        context: str,
+    ) -> None:
+        """Speak to somebody (E.164 or a raw id) and wait for keys or words; the answer is a callback with `context`."""
+        options = recognition(step, language)
+        sources = play_sources(prompts, voice)
+        await self._ask(
+            "recognise",
+            lambda: self._connection(connection_id).start_recognizing_media(
+                target_participant=identifier(who),
+                play_prompt=sources,
+                interrupt_prompt=True,
+                operation_context=context,
+                **options,
+            ),
+        )
+
+    async def create(
+        self,
+        number: str,
+        caller_id: str,
+        callback_url: str,
+        media_url: str,
+        audio_format: Literal["pcm24KMono", "pcm16KMono"],
+        call_id: str,
+        *,
+        first_sent: float,
+    ) -> Connection:
+        """Call a telephone, with audio and keys as in `answer` once it is picked up; returns while it rings.
+
+        Args:
+            number: E.164.
+            caller_id: a telephone number of the resource, which the person sees.
+            callback_url: where ACS reports what becomes of the call.
+            media_url: where ACS connects its audio, at pick-up.
+            audio_format: both directions.
+            call_id: our id; it alone makes the Repeatability-Request-ID, so the same call is made once.
+            first_sent: when this call was first tried, Unix seconds.
+        """
+        media = streaming(media_url, audio_format)
+        made = await self._ask(
+            "create",
+            lambda: self._open().create_call(
+                identifier(number),
+                callback_url,
+                source_caller_id_number=identifier(caller_id),
+                operation_context=call_id,
+                media_streaming=media,
+                headers=repeatable("create", call_id, first_sent),
+            ),
+        )
+        return _connection(made)
 
     async def reject(
         self, context: str, reason: Literal["none", "busy", "forbidden"], call_id: str, *, first_sent: float
@@ -297,12 +390,7 @@ class CallControl:
     async def properties(self, connection_id: str) -> Connection:
         """What ACS knows of the call."""
         found = await self._ask("properties", lambda: self._connection(connection_id).get_call_properties())
-        return Connection(
-            str(found.call_connection_id or connection_id),
-            str(found.call_connection_state or "unknown"),
-            str(found.server_call_id or ""),
-            str(found.correlation_id or ""),
-        )
+        return _connection(found, connection_id)
 
     async def close(self) -> None:
         """Give back connections; idempotent."""
@@ -315,9 +403,19 @@ class CallControl:
     def _connection(self, connection_id: str) -> Any:
         return self._open().get_call_connection(connection_id)
 
+    def _take_key(self, key: str) -> None:
+        from azure.core.credentials import AzureKeyCredential
+
+        if self._key is None:
+            self._key = AzureKeyCredential(key)
+        elif self._key.key != key:
+            self._key.update(key)
+
     async def _ask(self, operation: str, send: Callable[[], Awaitable[Any]]) -> Any:
         from azure.core.exceptions import AzureError, HttpResponseError
 
+        if self._read_key is not None:
+            self._take_key(await self._read_key())
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await send()
@@ -325,3 +423,12 @@ class CallControl:
             raise mapped(operation, error) from None
         except (AzureError, TimeoutError) as error:
             raise CallControlUnavailable(f"ACS: {operation}: {type(error).__name__}") from None
+
+
+def _connection(found: Any, connection_id: str = "") -> Connection:
+    return Connection(
+        str(found.call_connection_id or connection_id),
+        str(found.call_connection_state or "unknown"),
+        str(found.server_call_id or ""),
+        str(found.correlation_id or ""),
+    )

@@ -6,7 +6,7 @@ Facts: acs.md sections 1.1 (repeatability), 1.4 (raw ids, tones) and 4.3 (result
 import uuid
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, Literal
 
 from shared.errors import CallControlUnavailable, CallGone, ConfigurationError, InvalidInput, PatchcordError
 
@@ -56,6 +56,22 @@ def repeatable(operation: str, call_id: str = "", first_sent: float | None = Non
         "Repeatability-Request-ID": str(name),
         "Repeatability-First-Sent": format_datetime(sent, usegmt=True),
     }
+
+
+def streaming(media_url: str, audio_format: Literal["pcm24KMono", "pcm16KMono"]) -> Any:
+    """Bidirectional 20 ms audio and keys on one WebSocket, from the moment when the call is up (acs.md section 2)."""
+    from azure.communication.callautomation import MediaStreamingOptions
+
+    return MediaStreamingOptions(
+        transport_url=media_url,
+        transport_type="websocket",
+        content_type="audio",
+        audio_channel_type="mixed",
+        start_media_streaming=True,
+        enable_bidirectional=True,
+        audio_format=audio_format,
+        enable_dtmf_tones=True,
+    )
 
 
 def identifier(address: str) -> Any:

@@ -16,7 +16,7 @@ from shared.calls.lifecycle import report
 from shared.calls.poison import put_aside
 from shared.errors import InvalidInput, PatchcordError, Unauthenticated
 from shared.http import Reply, Request, json_reply
-from shared.security.tenants import TenantDoor
+from shared.security.tenants import Scope, TenantDoor
 from shared.wire.acs_events import (
     INCOMING_CALL,
     GridEvent,
@@ -133,17 +133,22 @@ class GridDoor:
     async def _authenticate(self, asked: Request, *, compatible: bool) -> str:
         settings = self.answering.settings
         return await authenticate(
-            self.door, asked, (settings.api_id_header, settings.api_secret_header), compatible=compatible
+            self.door,
+            asked,
+            (settings.api_id_header, settings.api_secret_header),
+            Scope.EVENTS,
+            compatible=compatible,
         )
 
 
 async def authenticate(
-    door: TenantDoor, asked: Request, names: tuple[str, str], *, compatible: bool = False
+    door: TenantDoor, asked: Request, names: tuple[str, str], scope: Scope, *, compatible: bool = False
 ) -> str:
     """The tenant whose credentials the request carries.
 
     Raises:
         Unauthenticated: missing, wrong or ambiguous ones.
+        OutOfScope: they were not made for `scope`.
     """
     pairs = [names, COMPATIBLE_HEADERS] if compatible else [names]
     present = [
@@ -152,7 +157,7 @@ async def authenticate(
     if len(present) > 1 and present[0] != present[1]:
         raise Unauthenticated("ambiguous")
     id_name, secret_name = present[0] if present else names
-    return await door.authenticate(asked.header(id_name), asked.header(secret_name))
+    return await door.authenticate(asked.header(id_name), asked.header(secret_name), scope)
 
 
 def _validation(asked: Request, events: list[GridEvent | Malformed]) -> Reply | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from shared.calls.events import CallEvent, EventKind, rfc3339
 from shared.calls.handovers import Attempt, newest_attempt
+from shared.calls.not_reached import not_reached
 from shared.calls.state import NEVER_TAKEN, CallRecord, CallState, Ended, Media
 
 __all__ = ["NEVER_TAKEN", "CallRecord", "CallState", "Ended", "Media", "fold"]
@@ -47,6 +48,11 @@ def _text(event: CallEvent | None, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _texts(event: CallEvent | None, key: str) -> list[str]:
+    values = event.data.get(key) if event else None
+    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+
+
 def _number(event: CallEvent | None, key: str) -> float | None:
     value = event.data.get(key) if event else None
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -71,13 +77,14 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
     ended = _ended(known, state)
     media = _media(known)
     handover = newest_attempt(known.all)
-    hang_up = known.first(EventKind.HANG_UP)
+    hang_up, ringing = known.first(EventKind.HANG_UP), known.first(EventKind.RINGING)
     ended_at = _at(disconnected or hang_up or known.first(*_FINAL)) if ended else None
     return CallRecord(
         call_id=_text(received, "callId"),
         tenant=_text(received, "tenant"),
         environment=_text(received, "environment"),
         state=state,
+        direction="outbound" if _outbound(known) else "inbound",
         caller=_text(received, "from"),
         callee=_text(received, "to"),
         route=_text(received, "route"),
@@ -86,18 +93,27 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
         input_variables={key: str(value) for key, value in variables.items()}
         if isinstance(variables, dict)
         else {},
+        transfer_id=_text(received, "callTransferId"),
+        conversation_id=_text(received, "externalConversationId"),
+        previous_calls=_texts(received, "previousCalls"),
+        return_to=_text(received, "returnTo"),
+        return_step=_text(received, "returnStep"),
+        ivr=_text(received, "ivr"),
+        ivr_steps=_ivr_steps(known),
+        ivr_variables=_ivr_variables(known),
         request_id=_text(received, "requestId"),
-        correlation_id=_text(received, "correlationId"),
-        server_call_id=_text(received, "serverCallId"),
+        correlation_id=_text(received, "correlationId") or _text(ringing, "correlationId"),
+        server_call_id=_text(received, "serverCallId") or _text(ringing, "serverCallId"),
         call_connection_id=_connection_id(known),
         received_at=_at(received),
-        answered_at=_at(known.first(EventKind.ANSWERED)),
+        answered_at=_at(known.first(EventKind.CONNECTED if _outbound(known) else EventKind.ANSWERED)),
         connected_at=_at(known.first(EventKind.CONNECTED)),
         ended_at=ended_at,
         disconnected_at=_number(disconnected, "seenAt") or _at(disconnected),
         ended=ended,
         outcome=_outcome(known, ended, handover),
         media=media,
+        answered_by=_text(known.first(EventKind.ANSWERED_BY), "answeredBy"),
         participants=_participants(known),
         transcript=_transcript(known),
         keys_pressed=sum(_whole(event, "count") or 0 for event in known.of(EventKind.KEYS)),
@@ -119,11 +135,26 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
     )
 
 
-_FINAL = (EventKind.ANSWER_FAILED, EventKind.REJECTED, EventKind.REDIRECTED)
+_FINAL = (EventKind.ANSWER_FAILED, EventKind.CREATE_FAILED, EventKind.REJECTED, EventKind.REDIRECTED)
+
+
+def _outbound(known: _Events) -> bool:
+    return _text(known.first(EventKind.RECEIVED), "direction") == "outbound"
+
+
+def _unreached(known: _Events) -> CallEvent | None:
+    """What says that nobody picked up a call of ours; it is the last word, so it wins over everything."""
+    if (failed := known.first(EventKind.CREATE_FAILED)) is not None:
+        return failed
+    if _outbound(known) and not known.has(EventKind.CONNECTED, EventKind.MEDIA_CONNECTED):
+        return known.first(EventKind.DISCONNECTED)
+    return None
 
 
 def _state(known: _Events) -> CallState:
     """The furthest state that any event proves; what is missing or late cannot take it back."""
+    if _unreached(known) is not None:
+        return CallState.FAILED
     for state, kinds in (
         (CallState.ENDED, (EventKind.DISCONNECTED, EventKind.HANG_UP)),
         (CallState.CONNECTED, (EventKind.CONNECTED, EventKind.MEDIA_CONNECTED)),
@@ -132,6 +163,8 @@ def _state(known: _Events) -> CallState:
         (CallState.REDIRECTED, (EventKind.REDIRECTED,)),
         (CallState.REJECTED, (EventKind.REJECTED,)),
         (CallState.ANSWERING, (EventKind.ANSWERING,)),
+        (CallState.RINGING, (EventKind.RINGING,)),
+        (CallState.CALLING, (EventKind.CALLING,)),
     ):
         if known.has(*kinds):
             return state
@@ -139,6 +172,9 @@ def _state(known: _Events) -> CallState:
 
 
 def _ended(known: _Events, state: CallState) -> Ended | None:
+    if (unreached := _unreached(known)) is not None:
+        code, sub_code = _whole(unreached, "code"), _whole(unreached, "subCode")
+        return Ended(_text(unreached, "reason") or not_reached(code, sub_code), "line", code, sub_code)
     disconnected = known.first(EventKind.DISCONNECTED)
     code, sub_code = _whole(disconnected, "code"), _whole(disconnected, "subCode")
     if state is CallState.ENDED:
@@ -175,7 +211,7 @@ def _outcome(known: _Events, ended: Ended | None, handover: Attempt | None) -> d
     """What the agent said; without that, a handover that succeeded speaks for itself."""
     event = known.first(EventKind.OUTCOME)
     said = event.data if event else handover.outcome if handover and handover.succeeded else None
-    if said is not None:
+    if said:
         kind, reason, task = (said.get(key) for key in ("transferType", "reason", "task"))
         return {
             "transferType": kind if isinstance(kind, str) else "",
@@ -191,7 +227,7 @@ def _outcome(known: _Events, ended: Ended | None, handover: Attempt | None) -> d
 
 
 def _connection_id(known: _Events) -> str:
-    for event in (*known.of(EventKind.ANSWERED), *known.all):
+    for event in (*known.of(EventKind.ANSWERED), *known.of(EventKind.RINGING), *known.all):
         if found := _text(event, "callConnectionId"):
             return found
     return ""
@@ -230,8 +266,7 @@ def _participants(known: _Events) -> list[str]:
     if not rosters:
         return []
     newest = max(rosters, key=lambda event: (_number(event, "sequenceNumber") or 0, *_order(event)))
-    names = newest.data.get("participants")
-    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    return _texts(newest, "participants")
 
 
 def _transcript(known: _Events) -> list[dict[str, object]]:
@@ -243,6 +278,30 @@ def _transcript(known: _Events) -> list[dict[str, object]]:
             details = {key: event.data[key] for key in ("heardMs", "interrupted") if key in event.data}
             lines.append({"at": rfc3339(event.at), "who": "agent", "text": _text(event, "text"), **details})
     return lines
+
+
+def _in_ivr(known: _Events) -> list[CallEvent]:
+    """In the order of the flow, which their ids count: two processes' clocks may differ."""
+    return sorted(known.of(EventKind.IVR_STEP), key=lambda event: event.id)
+
+
+def _ivr_steps(known: _Events) -> list[dict[str, object]]:
+    steps = []
+    for event in _in_ivr(known):
+        entry: dict[str, object] = {"at": rfc3339(event.at), "step": _text(event, "name")}
+        if result := _text(event, "result"):
+            entry["result"] = result
+        steps.append(entry)
+    return steps
+
+
+def _ivr_variables(known: _Events) -> dict[str, str]:
+    """As they were last told; a flow never tells its secret ones."""
+    for event in reversed(_in_ivr(known)):
+        variables = event.data.get("variables")
+        if isinstance(variables, dict):
+            return {name: str(value) for name, value in variables.items()}
+    return {}
 
 
 def _recording(known: _Events) -> dict[str, object] | None:
@@ -260,7 +319,7 @@ def _latencies(known: _Events) -> dict[str, object]:
     received, media = known.first(EventKind.RECEIVED), known.first(EventKind.MEDIA_CONNECTED)
     # The caller is through at the first sign of it: callbacks and audio often come before the REST response is read.
     answered = known.first(EventKind.ANSWERED, EventKind.CONNECTED, EventKind.MEDIA_CONNECTED)
-    if received and answered:
+    if received and answered and not _outbound(known):
         # From the event's own time when it is plausible, else from when we saw it.
         begun = _number(received, "eventTime")
         start = begun if begun is not None and begun <= received.at else received.at

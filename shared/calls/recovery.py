@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from shared.calls.admission import heartbeats
-from shared.calls.control import CallControl
+from shared.calls.controls import CallControls
 from shared.calls.events import EventKind
 from shared.calls.record import CallRecord
 from shared.calls.repository import Calls
@@ -41,7 +41,7 @@ class Recovery:
 
     store: EntityStore
     calls: Calls
-    control: CallControl
+    control: CallControls
     now: Callable[[], float]
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -90,7 +90,7 @@ class Recovery:
         if not record.call_connection_id:
             return False
         try:
-            return (await self.control.properties(record.call_connection_id)).alive
+            return (await self.control.of(record.tenant).properties(record.call_connection_id)).alive
         except CallGone:
             return False
 
@@ -127,7 +127,9 @@ class Recovery:
             record.tenant, call_id, "hang_up", EventKind.HANG_UP, by="system", reason=reason
         )
         try:
-            await self.control.hang_up(record.call_connection_id, everyone=not record.handed_over)
+            await self.control.of(record.tenant).hang_up(
+                record.call_connection_id, everyone=not record.handed_over
+            )
         except CallGone:
             logger.info("call %s: was gone already", call_id)
 
@@ -141,7 +143,7 @@ class Recovery:
             record.tenant, record.call_id, f"recovery-{loss}", EventKind.RECOVERY, action="restart"
         )
         try:
-            await self.control.start_media_streaming(record.call_connection_id)
+            await self.control.of(record.tenant).start_media_streaming(record.call_connection_id)
         except PatchcordError as error:
             logger.warning("call %s: streaming cannot be started again: %s", record.call_id, error.message)
             return False

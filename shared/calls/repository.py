@@ -9,6 +9,7 @@ events whenever an event may change it, so a crash between two writes heals with
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from shared.calls.events import (
     CallEvent,
@@ -23,6 +24,9 @@ from shared.calls.record import CallRecord, fold
 from shared.errors import EntityChanged, EntityExists, StoreUnavailable
 from shared.store.entities import Entity, EntityStore
 
+if TYPE_CHECKING:
+    from shared.publishing.outbox import Outbox
+
 PAGE = 1000
 """Rows per query."""
 
@@ -35,9 +39,9 @@ CONVERSATION_KINDS = frozenset(
         EventKind.TOOL,
         EventKind.AGENT_READY,
         EventKind.FIRST_AUDIO,
-        EventKind.RECORDING,
         EventKind.FAULT,
         EventKind.CALLBACK,
+        EventKind.IVR_STEP,
     }
 )
 """Frequent events that change nothing a list shows: the snapshot is left alone."""
@@ -57,11 +61,13 @@ class Calls:
     Args:
         store: where they are.
         now: the clock, Unix seconds.
+        outbox: takes what others are to be told; None when nothing is published.
     """
 
-    def __init__(self, store: EntityStore, now: Callable[[], float]) -> None:
+    def __init__(self, store: EntityStore, now: Callable[[], float], outbox: "Outbox | None" = None) -> None:
         self._store = store
         self._now = now
+        self._outbox = outbox
 
     async def append(self, tenant: str, call_id: str, event: CallEvent) -> bool:
         """Insert `event` by its id; False when it was there already.
@@ -75,7 +81,7 @@ class Calls:
         except EntityExists:
             new = False  # its first writer may have died before the snapshot: bring that up to date all the same
         if event.kind not in CONVERSATION_KINDS:
-            await self._refresh(tenant, call_id)
+            await self.refresh(tenant, call_id)
         return new
 
     async def note(
@@ -132,12 +138,20 @@ class Calls:
             return min(limit, len(await all_rows(self._store, "live", tenant, after=call_id)))
         return len(await self._store.query("live", tenant, after=call_id, limit=limit))
 
-    async def _refresh(self, tenant: str, call_id: str) -> None:
-        """Fold again and replace the snapshot; whoever comes last has seen every event."""
+    async def refresh(self, tenant: str, call_id: str) -> None:
+        """Fold again and replace the snapshot; whoever comes last has seen every event.
+
+        Raises:
+            StoreUnavailable: also when others were faster too often.
+        """
         for _ in range(_ATTEMPTS):
             before = await self._store.get("calls", tenant, call_id)
             record = fold(await self.events(call_id))
-            row = Entity(tenant, call_id, pack(_short(record)), before.etag if before else "")
+            told = str(before.values.get("announced", "")) if before else ""
+            if self._outbox is not None:
+                told = await self._outbox.note(tenant, call_id, record, told)
+            values = pack(_short(record)) | ({"announced": told} if told else {})
+            row = Entity(tenant, call_id, values, before.etag if before else "")
             try:
                 if before is None:
                     await self._store.insert("calls", row)
@@ -156,12 +170,15 @@ def _short(record: CallRecord) -> CallRecord:
     return replace(
         record,
         input_variables={},
+        previous_calls=(),
         outcome=None,
         participants=(),
         transcript=(),
         faults=(),
         latencies={},
         timeline=(),
+        ivr_steps=(),
+        ivr_variables={},
         recording=None,
     )
 

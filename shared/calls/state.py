@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from shared.calls.events import rfc3339
 
 
 class CallState(StrEnum):
-    """Where a call stands."""
+    """Where a call stands; `calling` and `ringing` are those of calls that we make."""
 
     RECEIVED = "received"
     ANSWERING = "answering"
+    CALLING = "calling"
+    RINGING = "ringing"
     ANSWERED = "answered"
     CONNECTED = "connected"
     ENDED = "ended"
@@ -53,6 +56,14 @@ class CallRecord:
     """A call, as far as is known. Times in Unix seconds, None as long as it has not happened.
 
     Attributes:
+        direction: `inbound`, or `outbound` for a call that we made: then `callee` is the person and `caller` our number.
+        transfer_id: the client's id of the call transfer that brought the call, or "".
+        conversation_id: the client's id of the conversation that the call belongs to, or "".
+        previous_calls: our ids of that conversation's earlier calls, oldest first.
+        answered_by: who picked up an outbound call as far as can be heard: `person`, `machine`, `unknown`, or "" before that.
+        return_to: the ACS identity to give the caller back to, or "".
+        return_step: what it wants to hear again then, or "".
+        ivr: the IVR that answers, or "" when an agent does; `ivr_steps` and `ivr_variables` are what it did and knows.
         disconnected_at: when we heard that ACS has ended the call.
         released: ACS has nothing of this call any more; until then it counts against limits and is watched.
         settled: an outcome, a hang-up or a handover is recorded that has not failed, so lost media is no accident. While
@@ -67,12 +78,21 @@ class CallRecord:
     tenant: str = ""
     environment: str = ""
     state: CallState = CallState.RECEIVED
+    direction: Literal["inbound", "outbound"] = "inbound"
     caller: str = ""
     callee: str = ""
     route: str = ""
     agent: str = ""
     task: str = ""
     input_variables: Mapping[str, str] = field(default_factory=dict)
+    transfer_id: str = ""
+    conversation_id: str = ""
+    previous_calls: Sequence[str] = ()
+    return_to: str = ""
+    return_step: str = ""
+    ivr: str = ""
+    ivr_steps: Sequence[Mapping[str, object]] = ()
+    ivr_variables: Mapping[str, str] = field(default_factory=dict)
     request_id: str = ""
     correlation_id: str = ""
     server_call_id: str = ""
@@ -85,6 +105,7 @@ class CallRecord:
     ended: Ended | None = None
     outcome: Mapping[str, object] | None = None
     media: Media = field(default_factory=Media)
+    answered_by: str = ""
     participants: Sequence[str] = ()
     transcript: Sequence[Mapping[str, object]] = ()
     keys_pressed: int = 0
@@ -105,6 +126,16 @@ class CallRecord:
         """The call is on its way to us, or going on."""
         return self.state is not CallState.ENDED and self.state not in NEVER_TAKEN
 
+    @property
+    def person(self) -> str:
+        """Who talks to the agent: the caller, or whom we have called."""
+        return self.callee if self.direction == "outbound" else self.caller
+
+    @property
+    def our_number(self) -> str:
+        """Our side's number or identity: the dialled one, or the one that we called from."""
+        return self.caller if self.direction == "outbound" else self.callee
+
     def to_json(self) -> dict[str, object]:
         """What `GET /api/calls/{id}` and `call.json` show: camelCase, times in RFC 3339."""
         ended = self.ended
@@ -112,6 +143,18 @@ class CallRecord:
             **self.to_summary(),
             "task": self.task,
             "inputVariables": dict(self.input_variables),
+            "callTransferId": self.transfer_id or None,
+            "externalConversationId": self.conversation_id or None,
+            "previousCalls": list(self.previous_calls),
+            "returnTo": self.return_to or None,
+            "returnStep": self.return_step or None,
+            "ivr": {
+                "name": self.ivr,
+                "steps": [dict(step) for step in self.ivr_steps],
+                "variables": dict(self.ivr_variables),
+            }
+            if self.ivr
+            else None,
             "serverCallId": self.server_call_id,
             "callConnectionId": self.call_connection_id,
             "requestId": self.request_id,
@@ -126,6 +169,7 @@ class CallRecord:
                 "durationMs": self.media.duration_ms,
                 "lost": self.media.lost,
             },
+            "answeredBy": self.answered_by or None,
             "participants": list(self.participants),
             "transcript": [dict(line) for line in self.transcript],
             "keysPressed": self.keys_pressed,
@@ -143,6 +187,7 @@ class CallRecord:
             "tenant": self.tenant,
             "environment": self.environment,
             "state": self.state.value,
+            "direction": self.direction,
             "from": self.caller,
             "to": self.callee,
             "correlationId": self.correlation_id,

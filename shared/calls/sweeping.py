@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from shared.calls.admission import Heartbeat, heartbeats, remove_heartbeat
 from shared.calls.claims import forget_claims
 from shared.calls.events import EventKind
+from shared.calls.rate import forget_turns
 from shared.calls.record import CallRecord, CallState
 from shared.calls.recovery import WAIT_S, Recovery
 from shared.calls.replay import forget_spent
 from shared.calls.repository import Calls
 from shared.config.document import Config
-from shared.errors import PatchcordError
+from shared.errors import CallGone, PatchcordError
+from shared.ivr.runner import IvrRunner
 from shared.store.entities import EntityStore
 
 logger = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ class Sweeper:
     config: Config
     calls: Calls
     recovery: Recovery
+    ivr: IvrRunner
     now: Callable[[], float]
 
     async def sweep(self) -> Counter[str]:
@@ -65,6 +68,7 @@ class Sweeper:
                 except PatchcordError as error:
                     logger.warning("call %s: the sweep will come back: %s", call_id, error.message)
                     done["failed"] += 1
+            done["turns_forgotten"] += await forget_turns(self.store, tenant, now)
             done["claims_forgotten"] += await forget_claims(self.store, tenant, now)
         done["tokens_forgotten"] += await forget_spent(self.store, now - TOKEN_KEPT_S)
         for beat in beats.values():
@@ -88,10 +92,19 @@ class Sweeper:
         if record is None or record.released:
             if record is None and age_s < UNANSWERED_S:
                 return "fine"  # its first event is being written
+            if record is not None:
+                await self.calls.refresh(
+                    tenant, call_id
+                )  # whoever wrote its last event died before the snapshot
             await self.calls.unwatch(tenant, call_id)
             return "unwatched"
         if not record.call_connection_id:
             return await self._unanswered(record, age_s)
+        in_ivr = bool(record.ivr) and record.live and not record.settled
+        if in_ivr and age_s < MAX_CALL_S and await self.ivr.in_time(record):
+            return "fine"
+        if record.state is CallState.RINGING:
+            return await self._ringing(record, age_s)
         if self._is_carried(record, beats):
             if age_s < MAX_CALL_S:
                 return "fine"
@@ -108,6 +121,12 @@ class Sweeper:
         if record.settled or record.recovering_at is not None:
             await self.recovery.give_up(record)
             return "hung_up"
+        if in_ivr and age_s >= MAX_CALL_S:
+            await self.recovery.give_up(record, "max_duration")
+            return "hung_up"
+        if in_ivr:
+            await self.ivr.overdue(record)
+            return "recovered"
         never = "media_host_dead" if record.media.connections else "media_never_came"
         if await self.recovery.lost(record, "media_closed" if record.media.closed else never):
             return "recovered"
@@ -131,6 +150,20 @@ class Sweeper:
             record.tenant, record.call_id, "answer_failed", EventKind.ANSWER_FAILED, reason="abandoned"
         )
         return "abandoned"
+
+    async def _ringing(self, record: CallRecord, age_s: float) -> str:
+        """ACS rings for up to two minutes; a call of ours is given up when its tenant's ring time is over."""
+        rules = self.config.tenant(record.tenant).outbound
+        if rules is not None and age_s < rules.ring_s:
+            return "fine"
+        try:
+            await self.recovery.control.of(record.tenant).hang_up(record.call_connection_id)
+        except CallGone:
+            logger.info("call %s: rings no more", record.call_id)
+        await self.calls.note(
+            record.tenant, record.call_id, "create_failed", EventKind.CREATE_FAILED, reason="no_answer"
+        )
+        return "not_answered"
 
     def _is_carried(self, record: CallRecord, beats: dict[str, Heartbeat]) -> bool:
         """A living media host has the call, and neither side has said that it is over."""

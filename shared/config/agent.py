@@ -40,6 +40,19 @@ class Silence(Part, frozen=True, kw_only=True):
     prompts: int = 2
 
 
+class OutboundBehaviour(Part, frozen=True, kw_only=True):
+    """What an agent does in calls that it makes.
+
+    Attributes:
+        begin: it speaks at once, or after the person's first words (or 5 s without any).
+        on_machine: what becomes of a call that an answering machine has picked up: it is ended, or goes on and the agent
+            is told.
+    """
+
+    begin: Literal["at_once", "after_answer"] = "at_once"
+    on_machine: Literal["continue", "hang_up"] = "continue"
+
+
 class PostCall(Part, tag_field="kind", frozen=True, kw_only=True):
     """What is done with the record of a call that is over; `timeout_s` is for one attempt (s)."""
 
@@ -74,6 +87,7 @@ class Agent(Part, tag_field="kind", frozen=True, kw_only=True):
         outputs: JSON Schema of the transfer variables that it may hand over; empty takes any strings.
         keys: single keys that the host itself acts on, and the name under `transfers` that each leads to.
         secure_digits: what the tool `collect_digits` may collect, by name.
+        outbound: see `OutboundBehaviour`.
         fallback: names of agents that take over, in this order, when this one fails.
         post_call: what is done with the record afterwards.
     """
@@ -87,6 +101,7 @@ class Agent(Part, tag_field="kind", frozen=True, kw_only=True):
     outputs: dict[str, Any] = {}
     keys: dict[str, str] = {}
     secure_digits: dict[str, SecureDigits] = {}
+    outbound: OutboundBehaviour = OutboundBehaviour()
     fallback: list[str] = []
     post_call: PostCallHttp | PostCallPython | None = None
 

@@ -6,8 +6,12 @@ from pathlib import Path
 import msgspec
 
 from shared.config.agents import AgentConfig, agent_mistakes
+from shared.config.call_transfers import CallTransferConfig, call_transfer_mistakes
 from shared.config.checks import Mistake, Part
-from shared.config.routes import Route, TenantConfig, route_mistakes, tenant_mistakes
+from shared.config.ivr import Ivr
+from shared.config.ivr_checks import ivr_mistakes
+from shared.config.routes import Route, route_mistakes
+from shared.config.tenants import TenantConfig, tenant_mistakes
 from shared.config.tools import ToolConfig, tool_mistakes
 from shared.errors import ConfigurationError
 
@@ -19,18 +23,42 @@ class Config(Part, frozen=True, kw_only=True):
     routes: list[Route]
     tools: dict[str, ToolConfig] = {}
     tenants: dict[str, TenantConfig] = {}
+    call_transfers: dict[str, CallTransferConfig] = {}
+    ivrs: dict[str, Ivr] = {}
+
+    @property
+    def all_routes(self) -> list[Route]:
+        """The routes, and one for each IVR's identity, to which agents give their callers back."""
+        back = [
+            Route(name=f"ivr-{name}", to=[ivr.identity], ivr=name, tenant=ivr.tenant)
+            for name, ivr in self.ivrs.items()
+        ]
+        return [*self.routes, *back]
+
+    def may_return(self, tenant: str, identity: str) -> bool:
+        """Whether an agent may give a caller of `tenant` back to `identity` (requirement 58)."""
+        own = {ivr.identity for ivr in self.ivrs.values() if ivr.tenant == tenant}
+        return identity in own or identity in self.tenant(tenant).return_identities
 
     @property
     def tenant_names(self) -> list[str]:
-        """Every tenant that has a route, sorted."""
-        return sorted({route.tenant for route in self.routes})
+        """Every tenant that may have calls, sorted."""
+        callers = {name for name, tenant in self.tenants.items() if tenant.outbound is not None}
+        return sorted({route.tenant for route in self.all_routes} | set(self.call_transfers) | callers)
+
+    @property
+    def acs_resources(self) -> dict[str, str]:
+        """Ids of the ACS resources of tenants that have their own."""
+        return {name: tenant.acs.resource_id for name, tenant in self.tenants.items() if tenant.acs}
+
+    def tenant(self, name: str) -> TenantConfig:
+        """What is said about a tenant, or nothing."""
+        return self.tenants.get(name, TenantConfig())
 
     def concurrent_calls(self, tenant: str, default: int) -> int:
         """How many calls `tenant` may have at once."""
-        limits = self.tenants.get(tenant)
-        return (
-            default if limits is None or limits.max_concurrent_calls is None else limits.max_concurrent_calls
-        )
+        limit = self.tenant(tenant).max_concurrent_calls
+        return default if limit is None else limit
 
 
 def load_config(path: Path) -> Config:
@@ -90,5 +118,8 @@ def _mistakes(config: Config) -> Iterator[Mistake]:
         yield from agent_mistakes(f"agents.{name}", name, agent, config.agents, config.tools)
     for name, tool in config.tools.items():
         yield from tool_mistakes(f"tools.{name}", name, tool)
-    yield from tenant_mistakes(config.tenants)
-    yield from route_mistakes(config.routes, config.agents, config.tenants)
+    yield from tenant_mistakes(config.tenants, config.agents)
+    yield from call_transfer_mistakes(config.call_transfers, config.agents, config.tenants)
+    dialled = {address for route in config.routes for address in route.to}
+    yield from ivr_mistakes(config.ivrs, config.tenants, dialled)
+    yield from route_mistakes(config.routes, config.agents, config.ivrs, config.tenants)

@@ -1,12 +1,12 @@
-"""Routes and tenants: which dialled address gets which agent, and how many calls a tenant may have."""
+"""Routes: which dialled address gets which agent."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
-from shared.config.checks import ADDRESS_EXPECTED, NAME, TENANT, Mistake, Part, is_address
+from shared.config.checks import ADDRESS_EXPECTED, NAME, Mistake, Part, is_address
+from shared.config.ivr import Ivr
+from shared.config.tenants import DEFAULT_TENANT, TenantConfig
 from shared.wire.identifiers import Identifier
-
-DEFAULT_TENANT = "default"
 
 
 class Overflow(Part, frozen=True, kw_only=True):
@@ -17,37 +17,25 @@ class Overflow(Part, frozen=True, kw_only=True):
 
 
 class Route(Part, frozen=True, kw_only=True):
-    """Dialled addresses and who answers them. `to`: E.164 numbers, `8:acs:…` identities, or `*` for any."""
+    """Dialled addresses and who answers them: an `agent`, or an `ivr`.
+
+    `to`: E.164 numbers, `8:acs:…` identities, or `*` for any.
+    """
 
     name: str
     to: list[str]
-    agent: str
+    agent: str = ""
+    ivr: str = ""
     tenant: str = DEFAULT_TENANT
     task: str = ""
     overflow: Overflow = Overflow()
 
 
-class TenantConfig(Part, frozen=True, kw_only=True):
-    """Limits of a tenant; `max_concurrent_calls` None takes the setting MAX_CONCURRENT_CALLS."""
-
-    max_concurrent_calls: int | None = None
-
-
-def tenant_mistakes(tenants: dict[str, TenantConfig]) -> Iterator[Mistake]:
-    """What is wrong under `tenants`."""
-    for name, tenant in tenants.items():
-        if not TENANT.fullmatch(name):
-            yield Mistake(f"tenants.{name}", "a name of small letters, digits and -", name)
-        if tenant.max_concurrent_calls is not None and not 1 <= tenant.max_concurrent_calls <= 100_000:
-            yield Mistake(
-                f"tenants.{name}.max_concurrent_calls",
-                "a whole number from 1 to 100000",
-                str(tenant.max_concurrent_calls),
-            )
-
-
 def route_mistakes(
-    routes: Sequence[Route], agents: Collection[str], tenants: Collection[str]
+    routes: Sequence[Route],
+    agents: Collection[str],
+    ivrs: Mapping[str, Ivr],
+    tenants: Mapping[str, TenantConfig],
 ) -> Iterator[Mistake]:
     """What is wrong under `routes`."""
     if not routes:
@@ -60,12 +48,26 @@ def route_mistakes(
             yield Mistake(f"{place}.name", "a name of its own, of small letters, digits, - and _", route.name)
         names.add(route.name)
         yield from _to_mistakes(place, route, addresses)
-        if route.agent not in agents:
-            yield Mistake(f"{place}.agent", "one of " + ", ".join(sorted(agents)), route.agent)
+        yield from _who_mistakes(place, route, agents, ivrs)
         if route.tenant != DEFAULT_TENANT and route.tenant not in tenants:
             yield Mistake(f"{place}.tenant", f"{DEFAULT_TENANT} or a name under tenants", route.tenant)
+        elif route.agent and route.tenant in tenants and not tenants[route.tenant].may_use(route.agent):
+            yield Mistake(
+                f"{place}.agent", f"an agent that tenants.{route.tenant}.agents allows", route.agent
+            )
         if route.overflow.action == "redirect" and not is_address(route.overflow.to):
             yield Mistake(f"{place}.overflow.to", ADDRESS_EXPECTED, route.overflow.to)
+
+
+def _who_mistakes(
+    place: str, route: Route, agents: Collection[str], ivrs: Mapping[str, Ivr]
+) -> Iterator[Mistake]:
+    if route.agent and route.ivr:
+        yield Mistake(place, "an agent or an ivr, not both", route.name)
+    elif route.ivr and (route.ivr not in ivrs or ivrs[route.ivr].tenant != route.tenant):
+        yield Mistake(f"{place}.ivr", "the name of an IVR of the route's tenant", route.ivr)
+    elif not route.ivr and route.agent not in agents:
+        yield Mistake(f"{place}.agent", "one of " + ", ".join(sorted(agents)), route.agent)
 
 
 def _to_mistakes(place: str, route: Route, addresses: set[tuple[str, str]]) -> Iterator[Mistake]:

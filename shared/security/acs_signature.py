@@ -4,6 +4,7 @@ Both carry `Authorization: Bearer <RS256 JWT>`; a callback's lives 5 minutes, a 
 """
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
@@ -27,6 +28,7 @@ class AcsSignature:
         settings: issuer, audience and address of the keys; with `required` off nothing is checked.
         fetch: gets the text at an address; raises `Unavailable` when it cannot (`jwks.http_fetch`).
         now: Unix time (s).
+        own: ids of the ACS resources of tenants that have their own.
         ttl_s: seconds after which the keys are fetched again.
         retry_s: seconds between fetches out of turn, because of an unknown key or a failure.
     """
@@ -37,12 +39,14 @@ class AcsSignature:
         fetch: Fetch,
         now: Callable[[], float],
         *,
+        own: Mapping[str, str] = MappingProxyType({}),
         ttl_s: float = 3600,
         retry_s: float = 10,
     ) -> None:
         self._settings = settings
         self._fetch = fetch
         self._now = now
+        self._own = own
         self._keys = Cached(self._load, now, name="ACS's signing keys", ttl_s=ttl_s, retry_s=retry_s)
 
     async def _load(self) -> Mapping[str, RSAPublicKey]:
@@ -54,11 +58,12 @@ class AcsSignature:
             raise KeysUnavailable(f"{self._settings.jwks_url}: no usable key")
         return keys
 
-    async def verify(self, authorization: str | None) -> None:
-        """Return if ACS has signed this request for our resource.
+    async def verify(self, authorization: str | None, tenant: str) -> None:
+        """Return if ACS has signed this request for the tenant's resource.
 
         Args:
             authorization: the value of the `Authorization` header, None if there is none.
+            tenant: whose call it is about.
 
         Raises:
             TokenRejected: with `reason`: missing, malformed, algorithm, header, unknown-key, signature, claims, issuer,
@@ -74,13 +79,15 @@ class AcsSignature:
         key = (await self._keys.get()).get(kid) or (await self._keys.get_newer()).get(kid)
         if key is None:
             raise TokenRejected("unknown-key")
-        self._check(verified_claims(token, key, algorithm=ALGORITHM))
+        self._check(
+            verified_claims(token, key, algorithm=ALGORITHM), self._own.get(tenant, self._settings.audience)
+        )
 
-    def _check(self, claims: Mapping[str, object]) -> None:
+    def _check(self, claims: Mapping[str, object], resource: str) -> None:
         if claims.get("iss") != self._settings.issuer:
             raise TokenRejected("issuer")
         audience = claims.get("aud")
-        if self._settings.audience not in (audience if isinstance(audience, list) else [audience]):
+        if resource not in (audience if isinstance(audience, list) else [audience]):
             raise TokenRejected("audience")
         now = self._now()
         expires_at = _time(claims.get("exp"))

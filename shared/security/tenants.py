@@ -1,18 +1,20 @@
 """Tenants' API credentials: an id and a secret in two headers, in one environment.
 
 Only a hash of a secret is stored. A secret is 256 random bits, so that a plain SHA-256 is as strong as a slow hash would be.
-Each id may have two secrets at once: add the new one, change the clients, revoke the old one.
+Each id may have two secrets at once: rotate, change the clients, revoke the old one. An id opens only the doors that it was
+made for (`Scope`).
 """
 
 import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
-from shared.errors import Conflict, EntityChanged, InvalidInput, NotFound, Unauthenticated
+from shared.errors import Conflict, EntityChanged, InvalidInput, NotFound, OutOfScope, Unauthenticated
 from shared.store.entities import Entity, EntityStore, Value
 
 TABLE = "credentials"
@@ -25,6 +27,18 @@ _SECRET = re.compile(r"pcs_[A-Za-z0-9_-]{43}")
 
 _NOBODY = Entity("", "", {"hash1": "0" * 64, "hash2": "0" * 64, "tenant": ""})
 _ATTEMPTS = 5
+
+
+class Scope(StrEnum):
+    """What credentials may be used for."""
+
+    CALLS_READ = "calls:read"
+    CALLS_CREATE = "calls:create"
+    CALL_TRANSFERS = "call-transfers"
+    EVENTS = "events"
+
+
+ALL_SCOPES = frozenset(Scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +63,8 @@ class TenantDoor:
         self._environment = environment
         self._now = now
 
-    async def issue(self, tenant: str) -> Credentials:
-        """New credentials for a tenant; it may have several.
+    async def issue(self, tenant: str, scopes: Collection[Scope] = ALL_SCOPES) -> Credentials:
+        """New credentials for a tenant; it may have several. They open the doors of `scopes`.
 
         Raises:
             InvalidInput: the tenant's id is not of lower-case letters, digits and hyphens.
@@ -59,12 +73,17 @@ class TenantDoor:
         if not _TENANT.fullmatch(tenant):
             raise InvalidInput("tenant", "1 to 63 lower-case letters, digits and hyphens")
         new = Credentials(_ID_PREFIX + secrets.token_hex(8), _new_secret())
-        values = {"tenant": tenant, **self._slot(1, new), "hash2": ""}
+        values = {
+            "tenant": tenant,
+            "scopes": " ".join(sorted(scopes)),
+            **self._slot(1, new),
+            "hash2": "",
+        }
         await self._store.insert(TABLE, Entity(self._environment, new.api_id, values))
         return new
 
-    async def add_secret(self, api_id: str) -> Credentials:
-        """A second secret for an id; the first stays good.
+    async def rotate(self, api_id: str) -> Credentials:
+        """A new secret for an id; the one before stays good until it is revoked.
 
         Raises:
             NotFound: no such id in this environment.
@@ -74,17 +93,17 @@ class TenantDoor:
         new = Credentials(api_id, _new_secret())
 
         def add(values: dict[str, Value]) -> dict[str, Value]:
-            if not values["hash1"]:
-                return values | self._slot(1, new)
-            if not values["hash2"]:
-                return values | self._slot(2, new)
+            for slot in (1, 2):
+                if not values[f"hash{slot}"]:
+                    return values | self._slot(slot, new)
+            # Dropping one of them here would shut out a client that nobody has thought of.
             raise Conflict("there are two secrets already: revoke one first")
 
         await self._change(api_id, add)
         return new
 
-    async def revoke_secret(self, api_id: str, which: Literal["oldest", "newest"]) -> None:
-        """Make one secret worthless. Revoking the last one closes the door until `add_secret`.
+    async def revoke(self, api_id: str, which: Literal["oldest", "newest", "all"]) -> None:
+        """Make secrets worthless. Revoking the last one closes the door until `rotate`.
 
         Raises:
             NotFound: no such id in this environment, or it has no secret.
@@ -97,14 +116,14 @@ class TenantDoor:
             )
             if not live:
                 raise NotFound("there is no secret to revoke")
-            slot = live[0] if which == "oldest" else live[-1]
-            return {name: value for name, value in values.items() if not name.endswith(str(slot))} | {
-                f"hash{slot}": ""
-            }
+            for slot in {"oldest": live[:1], "newest": live[-1:], "all": live}[which]:
+                del values[f"order{slot}"]
+                values[f"hash{slot}"] = ""
+            return values
 
         await self._change(api_id, revoke)
 
-    async def authenticate(self, api_id: str | None, api_secret: str | None) -> str:
+    async def authenticate(self, api_id: str | None, api_secret: str | None, scope: Scope) -> str:
         """The tenant whose credentials these are.
 
         The same is done for an unknown id as for a wrong secret, and no comparison stops early. A header that was sent twice
@@ -113,9 +132,11 @@ class TenantDoor:
         Args:
             api_id: value of the id header, None if it is missing.
             api_secret: value of the secret header, None if it is missing.
+            scope: what they are wanted for.
 
         Raises:
             Unauthenticated: for every reason alike.
+            OutOfScope: they are good, but not for this.
             StoreUnavailable: nobody can say; try again.
         """
         api_id, api_secret = api_id or "", api_secret or ""
@@ -127,6 +148,9 @@ class TenantDoor:
         second = hmac.compare_digest(given, str(entity.values["hash2"]))
         if not (first | second):
             raise Unauthenticated
+        # Rows of before there were scopes have none: those credentials opened every door.
+        if scope not in str(entity.values.get("scopes", " ".join(ALL_SCOPES))).split():
+            raise OutOfScope(f"these credentials were not made for {scope.value}")
         return str(entity.values["tenant"])
 
     def _slot(self, number: int, credentials: Credentials) -> dict[str, Value]:

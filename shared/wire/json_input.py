@@ -4,6 +4,7 @@
 through and which then break a store or a log far from here.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -75,6 +76,37 @@ def text(value: object, *, field: str, limit: int, default: str | None = None) -
     if isinstance(value, str) and 0 < len(value) <= limit and value.isprintable():
         return value
     raise InvalidInput(field, f"text of 1 to {limit} characters")
+
+
+LINE = r"[^\u0000-\u001f\u007f-\u009f\u2028\u2029]"
+"""One character of a line, as Python and JSON Schema both understand it: anything but a control character or a line break."""
+
+CLIENT_ID = r"(?!\.{1,2}$)[!-.0-~]{1,128}"
+"""An id that a client chooses: it stands in paths, so visible ASCII, no slash, and no `.` or `..`."""
+
+
+def line(value: object, *, field: str, limit: int, default: str | None = None) -> str:
+    """`value` if it is one line of 1 to `limit` characters of any script; otherwise as `text`.
+
+    Raises:
+        InvalidInput: it is anything else.
+    """
+    if default is not None and (value is None or value == ""):
+        return default
+    if isinstance(value, str) and re.fullmatch(f"{LINE}{{1,{limit}}}", value):
+        return value
+    raise InvalidInput(field, f"one line of text, 1 to {limit} characters")
+
+
+def client_id(value: object, *, field: str) -> str:
+    """`value` if it can be a client's id (`CLIENT_ID`).
+
+    Raises:
+        InvalidInput: it is anything else.
+    """
+    if isinstance(value, str) and re.fullmatch(CLIENT_ID, value):
+        return value
+    raise InvalidInput(field, "1 to 128 visible ASCII characters, without /")
 
 
 def whole_number(value: object, *, field: str, default: int) -> int:

@@ -92,7 +92,7 @@ async def test_a_taken_port_and_a_missing_script_are_said_in_one_line(tmp_path):
 
 async def test_credentials_are_printed_once_and_stored_as_a_hash(tmp_path):
     store = f"--store=sqlite:{tmp_path / 'store.db'}"
-    issue = await start(tmp_path, "credentials", "issue", "default", store)
+    issue = await start(tmp_path, "credentials", "create", "default", store)
     output = await finish(issue, 20)
     words = output.split()
     api_id, secret = words[1], words[3]
@@ -101,9 +101,9 @@ async def test_credentials_are_printed_once_and_stored_as_a_hash(tmp_path):
     stored = b"".join(path.read_bytes() for path in tmp_path.glob("store.db*"))
     assert api_id.encode() in stored
     assert secret.encode() not in stored
-    add = await start(tmp_path, "credentials", "add-secret", api_id, store)
+    add = await start(tmp_path, "credentials", "rotate", api_id, store)
     assert secret not in await finish(add, 20)
-    revoke = await start(tmp_path, "credentials", "revoke-secret", api_id, "oldest", store)
+    revoke = await start(tmp_path, "credentials", "revoke", api_id, "--secret=oldest", store)
     assert "no longer opens anything" in await finish(revoke, 20)
     assert (add.returncode, revoke.returncode) == (0, 0)
 
@@ -119,7 +119,7 @@ async def test_credentials_are_printed_once_and_stored_as_a_hash(tmp_path):
         ["dial"],
         ["trace"],
         ["credentials"],
-        ["credentials", "issue"],
+        ["credentials", "create"],
     ],
 )
 async def test_every_command_explains_itself(tmp_path, command):

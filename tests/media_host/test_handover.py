@@ -17,6 +17,7 @@ from tests.support.handover_world import (
     ANNOUNCEMENT_HZ,
     CALLER_HZ,
     CALLER_TONE,
+    PERSON,
     PERSON_HZ,
     PERSON_TONE,
     handover_world,
@@ -330,3 +331,57 @@ async def test_nobody_is_accompanied_before_somebody_has_joined(world):
     await world.begin()
     with pytest.raises(RuntimeError):
         await world.handover().accompany()
+
+
+PERSON_USER = f"8:acs:{RESOURCE}_ivr"
+BACK = {"return_to": PERSON_USER, "return_step": "Schritt ✓", "conversation_id": "conv-1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"), [("system", TransferType.SYSTEM), ("person", TransferType.AGENT)]
+)
+async def test_the_caller_goes_back_to_where_the_call_came_from(world, name, outcome):
+    await world.begin()
+    await world.app.emulator.add_phone(
+        {"at": PERSON_USER, "on_ring": "pick_up", "steps": [{"wait_ms": 60_000}]}
+    )
+    asked = []
+    transfer = world.control.transfer
+
+    async def spy(connection_id, to, headers=None, **more):
+        asked.append((to, dict(headers or {}), more))
+        await transfer(connection_id, to, headers, **more)
+
+    world.control.transfer = spy
+    handover = world.handover(known=BACK)
+    made_up = {
+        "balance": "00123",
+        "empty": "",
+        "returnTo": "8:acs:evil_1",
+        "transferType": "X",
+        "returnStep": "y",
+    }
+    async with asyncio.timeout(patience(15)):
+        assert await handover.run(name, made_up, {}, outcome=outcome) is HandoverResult.LEFT
+    [(to, headers, _)] = asked
+    assert to == PERSON_USER
+    assert headers == {
+        "balance": "00123",
+        "empty": "",
+        "transferType": outcome.value,
+        "externalConversationId": "conv-1",
+        "returnStep": "Schritt ✓",
+    }
+
+
+async def test_a_person_of_the_agents_own_comes_before_the_systems(world):
+    await world.begin()
+    handover = world.handover(known=BACK)
+    assert handover._target("desk", TransferType.AGENT).to == PERSON
+    assert handover._target("desk", TransferType.SYSTEM).to == PERSON_USER
+    assert handover._headers(TransferType.AGENT, {"a": "b"}, back=False) == {
+        "a": "b",
+        "transferType": "AGENT",
+    }
+    bare = world.handover(known={"return_to": PERSON_USER})
+    assert bare._headers(TransferType.SYSTEM, {}, back=True) == {"transferType": "SYSTEM"}

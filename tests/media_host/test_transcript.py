@@ -219,6 +219,14 @@ def test_a_resumed_call_goes_on_where_it_was(notes):
     assert len(notes.lines) == 1
 
 
+def test_earlier_calls_come_first(notes):
+    log = TranscriptLog(notes, lambda: notes.now, earlier=[Said("agent", "hello")])
+    log.said(caller("hi"))
+    log.recall([Said("caller", "long ago", earlier=True)])
+    assert [said.text for said in log.history()] == ["long ago", "hello", "hi"]
+    assert len(notes.lines) == 1
+
+
 def test_everything_is_bounded(log):
     for number in range(KEPT_LINES + KEPT_TURNS):
         long = MAX_CHARS if number > KEPT_LINES + 60 else 1

@@ -283,7 +283,7 @@ class TestOpening:
             env = environment(tmp_path, acs) | {"ACS_JWKS_URL": f"http://127.0.0.1:{port}/calling/keys"}
             app = await Application.open(env, now=clock)
             for _ in range(2):
-                await app.callbacks.signature.verify(signer.sign())
+                await app.callbacks.signature.verify(signer.sign(), "default")
             await app.session.fetch(f"http://127.0.0.1:{port}/calling/keys")
             await app.close()
         await runner.cleanup()

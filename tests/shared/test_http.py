@@ -8,11 +8,22 @@ from shared.errors import (
     Forbidden,
     InvalidInput,
     LimitReached,
+    MethodNotAllowed,
     NotFound,
     StoreUnavailable,
     TokenRejected,
 )
-from shared.http import Reply, Request, answer, error_reply, json_reply, request
+from shared.http import (
+    Reply,
+    Request,
+    UnsupportedMediaType,
+    answer,
+    blank_params,
+    error_reply,
+    json_reply,
+    request,
+    require_json,
+)
 
 ERRORS = [
     (InvalidInput("data.to", "a number"), 400, "400-01", False),
@@ -38,6 +49,33 @@ async def test_errors_become_the_envelope(error, status, code, retry):
     assert ("retry-after" in reply.headers) is retry
     assert reply.headers["content-type"] == "application/json"
     assert "expired" not in reply.body.decode()
+
+
+def test_a_wrong_method_is_told_the_right_ones():
+    reply = error_reply(MethodNotAllowed({"POST", "GET"}), "r-1")
+    assert (reply.status, reply.headers["allow"]) == (405, "GET, POST")
+    assert json.loads(reply.body)["error"]["code"] == "405-01"
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "Application/JSON; charset=utf-8", " application/json ;x"]
+)
+def test_json_by_its_own_account(kind):
+    require_json(request("r", {"Content-Type": kind}, b""))
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"content-type": "text/plain"}, {"content-type": "application/jsonx"}]
+)
+def test_anything_else_is_415(headers):
+    with pytest.raises(UnsupportedMediaType) as caught:
+        require_json(request("r", headers, b""))
+    assert (caught.value.status, caught.value.code) == (415, "415-01")
+
+
+def test_parameters_without_a_value_are_not_lost():
+    assert blank_params("https://f.example/api/calls?limit=&a=1&b") == {"limit": "", "b": ""}
+    assert blank_params("https://f.example/api/calls") == {}
 
 
 async def test_a_mistake_of_ours_says_nothing(caplog):

@@ -53,6 +53,7 @@ class TestDefaults:
         assert settings.headers_on_validation is True
         assert (settings.max_concurrent_calls, settings.incoming_call_max_age_s) == (100, 60)
         assert settings.phone_number == ""
+        assert (settings.events_topic, settings.events_key, settings.compatible_api) == ("", "", True)
 
     def test_media_host(self):
         settings = media_host_settings(COMMON)
@@ -81,6 +82,18 @@ RIGHT = [
     ("PATCHCORD_STORE", "TableEndpoint=http://x;a=b", "store", "TableEndpoint=http://x;a=b"),
     ("PATCHCORD_LOG_LEVEL", "Warning", "log_level", "WARNING"),
     (
+        "PATCHCORD_EVENTS_TOPIC",
+        "https://t.example/api/events",
+        "events_topic",
+        "https://t.example/api/events",
+    ),
+    (
+        "PATCHCORD_EVENTS_TOPIC",
+        "http://127.0.0.1:1/t/api/events",
+        "events_topic",
+        "http://127.0.0.1:1/t/api/events",
+    ),
+    (
         "PATCHCORD_VERIFICATION_KEYS",
         "https://v.vault.azure.net/secrets/a-1",
         "verification_keys",
@@ -100,6 +113,8 @@ RIGHT_FUNCTION_APP = [
     ("MAX_CONCURRENT_CALLS", "1", "max_concurrent_calls", 1),
     ("INCOMING_CALL_MAX_AGE_S", "3600", "incoming_call_max_age_s", 3600),
     ("ACS_PHONE_NUMBER", "+18005550000", "phone_number", "+18005550000"),
+    ("PATCHCORD_EVENTS_KEY", "env:TOPIC_KEY", "events_key", "env:TOPIC_KEY"),
+    ("PATCHCORD_COMPATIBLE_API", "off", "compatible_api", False),
 ]
 RIGHT_MEDIA_HOST = [
     ("MEDIA_HOST_ID", "media-1.a_b", "host_id", "media-1.a_b"),
@@ -182,6 +197,11 @@ WRONG = {
         "https://v/secrets/a_b",
     ],
     "PATCHCORD_LOG_LEVEL": ["loud"],
+    "PATCHCORD_EVENTS_TOPIC": [
+        "http://topic.example/api/events",
+        "topic",
+        "https://topic.example?key=c2VjcmV0",
+    ],
     "AZURE_ACS_CONN_KEY": ["nonsense"],
     "ACS_RESOURCE_ID": [None],
     "ACS_JWT": ["maybe", "false"],
@@ -206,6 +226,8 @@ WRONG_FUNCTION_APP = {
     "PATCHCORD_API_ID_HEADER": ["api id", "api:id", "x" * 65],
     "PATCHCORD_API_SECRET_HEADER": ["api\u00e4"],
     "REQUIRE_HEADERS_ON_VALIDATION": ["2"],
+    "PATCHCORD_EVENTS_KEY": ["c2VjcmV0LWtleQ==", "env:", "http://v.example/secrets/a"],
+    "PATCHCORD_COMPATIBLE_API": ["maybe"],
     "MAX_CONCURRENT_CALLS": ["0", "100001", "1.5", "many", "-1", "1" * 30],
     "INCOMING_CALL_MAX_AGE_S": ["4", "3601"],
     "ACS_PHONE_NUMBER": ["18005550000", "+0123456", "+1 800 555 0000", "+1800", "+" + "1" * 16, "+١٢٣٤٥٦٧٨"],

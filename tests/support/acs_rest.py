@@ -15,6 +15,7 @@ from shared.settings import AcsAccess
 
 OPERATIONS = (
     ("POST", r"/calling/callConnections:(answer|redirect|reject)"),
+    ("POST", r"/calling/callConnections(?P<create>)"),
     ("POST", r"/calling/callConnections/[^/:]+:(\w+)"),
     ("POST", r"/calling/callConnections/[^/:]+/participants:(\w+)"),
     ("GET", r"/calling/callConnections/[^/:]+()"),
@@ -23,6 +24,7 @@ OPERATIONS = (
 )
 STATUS = {
     "answer": 200,
+    "create": 201,
     "redirect": 204,
     "reject": 204,
     "terminate": 204,
@@ -36,6 +38,8 @@ STATUS = {
     "participants": 200,
     "leave": 204,
     "startMediaStreaming": 202,
+    "play": 202,
+    "recognize": 202,
     "stopMediaStreaming": 202,
     "properties": 200,
 }
@@ -92,7 +96,8 @@ class AcsRest:
         for method, pattern in OPERATIONS:
             found = re.fullmatch(pattern, path)
             if method == request.method and found:
-                operation = "leave" if method == "DELETE" else found[1] or "properties"
+                names = {"DELETE": "leave", "POST": found[1] or "create"}
+                operation = names.get(method) or found[1] or "properties"
         text = await request.text()
         recorded = Recorded(operation, path, request.headers.copy(), json.loads(text) if text else {})
         self.requests.append(recorded)
@@ -112,10 +117,10 @@ class AcsRest:
     def _body(self, operation: str) -> dict:
         if operation == "answer":
             return {"callConnectionId": self.connection_id, "callConnectionState": "connecting"}
-        if operation == "properties":
+        if operation in ("properties", "create"):
             return {
                 "callConnectionId": self.connection_id,
-                "callConnectionState": self.state,
+                "callConnectionState": "connecting" if operation == "create" else self.state,
                 "serverCallId": "server-1",
                 "correlationId": "corr-1",
             }

@@ -30,8 +30,14 @@ routes:
   - {name: away, to: ["+18005550001"], agent: reception, overflow: {action: redirect, to: "+18005550009"}}
   - {name: other, to: ["+18005550002"], agent: reception, tenant: globex}
 tenants:
-  default: {max_concurrent_calls: 3}
+  default:
+    max_concurrent_calls: 3
+    agents: [reception]
+    outbound: {countries: [US, DE], caller_ids: ["+18005550000", "+18005550009"], calls_per_minute: 5, ring_s: 40}
   globex: {}
+call_transfers:
+  default: {agent: reception, acs_user: "8:acs:r_agent"}
+  globex: {agent: reception, lifetime_s: 30}
 """
 
 

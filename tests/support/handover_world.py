@@ -12,6 +12,7 @@ from media_host.handover import Handover
 from shared.calls.callbacks import to_event
 from shared.calls.control import CallControl
 from shared.calls.events import CallEvent, EventKind
+from shared.calls.record import CallRecord
 from shared.calls.repository import Calls, new_call_id
 from shared.config.agents import EmbeddedAgentConfig
 from shared.config.transfers import Transfer
@@ -84,7 +85,7 @@ class HandoverWorld:
         self.app, self.calls, self.control = app, calls, control
         self.call_id = new_call_id(time.time())
         self.caller = None
-        self.taken = 0
+        self.taken = self.stored = 0
 
     async def begin(self, caller=(WAIT,), **dialled) -> None:
         """A caller who is connected to us."""
@@ -112,7 +113,8 @@ class HandoverWorld:
             await self.called.ended()
         return self.called.summary()["ended"]["reason"]
 
-    def handover(self, **transfer) -> Handover:
+    def handover(self, known=None, **transfer) -> Handover:
+        """`known`: more of the call's record."""
         config = EmbeddedAgentConfig(
             dialogue="x",
             transfers={"desk": Transfer(**{"to": PERSON, "ring_s": 5, "confirm_s": 5.0, **transfer})},
@@ -124,14 +126,20 @@ class HandoverWorld:
         )
         self.log.start()
         services = SimpleNamespace(calls=self.calls, control=self.control)
-        record = SimpleNamespace(call_id=self.call_id, caller=self.number, callee=NUMBER, task="desk")
+        record = CallRecord(
+            call_id=self.call_id, caller=self.number, callee=NUMBER, task="desk", **(known or {})
+        )
         return Handover(services, record, config, self.connection_id, log=self.log, voice=self.voice)
 
     async def note(self, ident, kind, **data) -> None:
         await self.calls.append("default", self.call_id, CallEvent(ident, kind, time.time(), data))
 
     async def record(self):
+        """The call's record, with every callback in it that has come so far."""
         await self.log.flush(5)
+        async with asyncio.timeout(patience(5)):
+            while self.stored < len(self.app.callbacks):
+                await asyncio.sleep(0.01)
         return await self.calls.get("default", self.call_id)
 
     async def phases(self):
@@ -152,6 +160,7 @@ class HandoverWorld:
                 self.taken += 1
                 [found] = parse_callbacks(json.dumps([event]).encode())
                 await self.calls.append("default", self.call_id, to_event(found, time.time()))
+                self.stored += 1
 
 
 @asynccontextmanager

@@ -39,6 +39,11 @@ RESUMED = (
     "The line was interrupted for a moment. Say so in one short sentence, and ask the caller to go on. "
     "Do not greet again."
 )
+EARLIER_CALLS = "What follows was said in earlier calls of this conversation."
+NEW_CALL = (
+    "End of the earlier calls. This is a new call of the same caller, who may refer to what was said in them, and need not "
+    "say it again."
+)
 GO_ON = "The connection was interrupted while you spoke. Go on where you stopped, and do not greet again."
 REPEAT = (
     "The connection was interrupted, and what the caller said last was lost. Apologise in one short sentence, and ask "
@@ -146,11 +151,18 @@ class Conversation:
         if data := prompting.data_item(self._start.task, self._start.variables):
             frames.append(client.note_frame(data))
         if history:
-            frames += [
-                client.said_frame(line.who, line.text) for line in self._host.history()[-HISTORY_LINES:]
-            ]
+            frames += self._history()
             # What is on its way to the caller's ear is not in the history yet.
             frames += [client.said_frame("agent", turn.said) for turn in self._speaking.unheard if turn.said]
+        return frames
+
+    def _history(self) -> list[bytes]:
+        client = self._client
+        lines = self._host.history()[-HISTORY_LINES:]
+        frames = [client.said_frame(line.who, line.text) for line in lines]
+        if earlier := sum(line.earlier for line in lines):
+            frames.insert(earlier, client.note_frame(NEW_CALL))
+            frames.insert(0, client.note_frame(EARLIER_CALLS))
         return frames
 
     def leave(self) -> None:

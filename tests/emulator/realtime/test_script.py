@@ -51,6 +51,16 @@ def test_an_order_from_the_greeting_to_the_goodbye(mind):
     assert mind(prompt(result("end_call", status="ended"))) == []
 
 
+def test_what_was_said_in_an_earlier_call_is_remembered(mind):
+    """It comes as messages of the client's, before the caller's own words."""
+    earlier = [user("where is my order"), heard("as i said before")]
+    assert text(mind(prompt(*earlier, first=True))).startswith("Yes, I remember: where is my order.")
+    mind(prompt(user("[keypad] 42719#")))
+    back = mind(prompt(heard("take me back to the menu"), tools=frozenset({"return_to_system"})))[1]
+    arguments = {"reason": "back to the menu", "variables": {"order_number": "42719"}}
+    assert back == Call("return_to_system", arguments)
+
+
 def test_a_person_is_wanted_and_may_not_come(mind):
     call = mind(prompt(heard("i want to talk to a human")))[1]
     assert call.name == "transfer_to_human"

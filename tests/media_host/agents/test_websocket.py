@@ -79,7 +79,7 @@ def b64(data):
 
 
 async def test_the_agent_is_told_everything_before_the_call(meet, fast):
-    history = [Said("agent", f"line {n}") for n in range(60)]
+    history = [Said("agent", f"line {n}", earlier=n < 11) for n in range(60)]
     host = NotingHost(history)
     more = {
         "task": "order_desk",
@@ -94,7 +94,9 @@ async def test_the_agent_is_told_everything_before_the_call(meet, fast):
         assert own.request.headers["Authorization"] == "Bearer s3cret"
         assert own.request.path == "/agent"
         (start,) = own.received
-    assert start.pop("history") == [{"who": "agent", "text": f"line {n}"} for n in range(10, 60)]
+    first, *others = start.pop("history")
+    assert first == {"who": "agent", "text": "line 10", "earlier": True}
+    assert others == [{"who": "agent", "text": f"line {n}"} for n in range(11, 60)]
     assert "Ann" in start.pop("instructions")
     assert start.pop("greeting") == 'Hello Ann "A" Smith!'
     assert start == {

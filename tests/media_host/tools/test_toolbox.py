@@ -1,12 +1,15 @@
 import asyncio
 import logging
 
+import aiohttp
 import pytest
 
 from media_host.agents.base import ToolCall
 from media_host.tools import toolbox
 from media_host.tools.samples import ORDERS
+from media_host.tools.toolbox import ToolBox
 from shared.errors import ConfigurationError
+from shared.security.secrets import Secrets
 from tests.media_host.tools import functions
 from tests.media_host.tools.support import KEY, Actions, config_of, desk, http_tool, python_tool, service
 from tests.support.timing import patience
@@ -233,3 +236,21 @@ async def test_a_box_leaves_the_connections_it_was_lent_open():
         await it.box.close()
         await it.box.close()
         assert await it.run("look", id="1") == {"error": "failed"}
+
+
+async def test_a_call_that_came_from_another_system_can_go_back_there():
+    config = config_of()
+    secrets = Secrets(environment={})
+    async with aiohttp.ClientSession() as http:
+        box = ToolBox.from_config(config, secrets, http)
+        names = {spec.name for spec in box.for_agent(config.agents["desk"], returns=True).specs}
+        assert names == {"transfer_to_human", "return_to_system", "end_call", "send_dtmf"}
+        [spec] = [
+            spec
+            for spec in box.for_agent(config.agents["desk"], returns=True).specs
+            if spec.name == "transfer_to_human"
+        ]
+        assert spec.parameters["properties"]["target"]["enum"] == ["person"]
+        assert "return_to_system" not in {spec.name for spec in box.for_agent(config.agents["desk"]).specs}
+        await box.close()
+    await secrets.close()

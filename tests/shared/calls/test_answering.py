@@ -3,7 +3,7 @@ import logging
 
 import pytest
 
-from shared.calls.answering import input_variables
+from shared.calls.begun import input_variables
 from shared.calls.events import EventKind
 from shared.security.tokens import Audience, TokenVerifier
 from shared.telemetry import redact
@@ -312,3 +312,36 @@ def test_input_variables_are_cut_not_refused(caplog):
     caplog.clear()
     assert input_variables({"Übung": "", "a": "tab\tnl\n"}) == {"Übung": "", "a": "tabnl"}
     assert caplog.text == ""
+
+
+RETURN = {"returnTo": "8:acs:r_ivr", "returnStep": "step 7 ✓", "account": "00123"}
+RETURNING = {"ivr": "8:acs:r_ivr", "stranger": "8:acs:r_stranger", "number": "+18005550009", "nobody": ""}
+
+
+@pytest.mark.parametrize("who", RETURNING)
+async def test_a_caller_is_given_back_only_to_an_identity_of_the_tenant(world, caplog, who):
+    world.app.config.tenants["default"].return_identities.append(RETURNING["ivr"])
+    await world.host()
+    headers = RETURN | {"returnTo": RETURNING[who]}
+    await deliver(world, world.incoming(customContext={"voipHeaders": headers}))
+    record = await only(world)
+    assert record.return_to == (RETURNING["ivr"] if who == "ivr" else "")
+    assert record.return_step == "step 7 ✓"
+    assert record.input_variables == {"account": "00123"}, "the model never sees where the caller goes next"
+    assert ("returnTo names nobody" in caplog.text) is (who in ("stranger", "number"))
+    shown = record.to_json()
+    assert (shown["returnTo"], shown["returnStep"]) == (record.return_to or None, "step 7 ✓")
+
+
+async def test_another_tenants_identity_is_nobody(world):
+    world.app.config.tenants["globex"].return_identities.append(RETURNING["ivr"])
+    await world.host()
+    await deliver(world, world.incoming(customContext={"voipHeaders": RETURN}))
+    assert (await only(world)).return_to == ""
+
+
+@pytest.mark.parametrize("step", ["x" * 65, "a\nb"])
+async def test_a_return_step_that_could_not_come_back_unchanged_is_dropped(world, step):
+    await world.host()
+    await deliver(world, world.incoming(customContext={"voipHeaders": RETURN | {"returnStep": step}}))
+    assert (await only(world)).return_step == ""

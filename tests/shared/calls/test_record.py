@@ -28,6 +28,9 @@ RECEIVED = event(
     agent="reception",
     task="order_desk",
     inputVariables={"accountNumber": "00123"},
+    callTransferId="transfer-1",
+    externalConversationId="conversation-1",
+    previousCalls=["c0"],
     requestId="req-1",
     eventTime=BEGIN,
 )
@@ -71,6 +74,11 @@ def test_a_whole_call():
     shown = record.to_json()
     timeline = shown.pop("timeline")
     assert shown == {
+        "direction": "inbound",
+        "answeredBy": None,
+        "ivr": None,
+        "returnTo": None,
+        "returnStep": None,
         "callId": "c1",
         "tenant": "default",
         "environment": "test",
@@ -81,6 +89,9 @@ def test_a_whole_call():
         "agent": "reception",
         "task": "order_desk",
         "inputVariables": {"accountNumber": "00123"},
+        "callTransferId": "transfer-1",
+        "externalConversationId": "conversation-1",
+        "previousCalls": ["c0"],
         "correlationId": "corr",
         "serverCallId": "server",
         "callConnectionId": "cc-1",

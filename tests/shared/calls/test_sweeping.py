@@ -1,6 +1,7 @@
 import pytest
 
-from shared.calls.events import EventKind
+from shared.calls.events import CallEvent, EventKind, to_entity
+from shared.calls.record import CallState
 from shared.calls.replay import spend
 from shared.calls.repository import new_call_id
 from tests.support.acs_rest import Told
@@ -279,3 +280,14 @@ async def test_old_rows_are_forgotten(world, paused):
         forgotten += (await sweep(world)).get("claims_forgotten", 0)
         world.clock.at += 15
     assert forgotten == 1
+
+
+async def test_the_list_is_put_right_when_the_writer_of_the_end_died(world):
+    """Its event is there, the snapshot is not: whoever wrote it was killed in between."""
+    record = await world.answered()
+    ended = CallEvent("acs-end", EventKind.DISCONNECTED, world.clock(), {"code": 200})
+    await world.store.insert("events", to_entity(record.call_id, ended))
+    assert (await world.calls.list("default"))[0].state is CallState.ANSWERED
+    await world.app.sweep()
+    assert (await world.calls.list("default"))[0].state is CallState.ENDED
+    assert await world.calls.live("default") == []

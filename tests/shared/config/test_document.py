@@ -60,7 +60,32 @@ def test_routes(tenant, callee, route):
     assert (found.name if found else None) == route
 
 
+LENT = (
+    GOOD
+    + """call_transfers:
+  default: {agent: reception, acs_user: "8:acs:r_a"}
+  acme: {agent: model}
+"""
+)
+
 MISTAKES = [
+    (LENT.replace("acme: {agent: model}", "zzz: {agent: model}"), "call_transfers.zzz", "name under tenants"),
+    (
+        LENT.replace("acme: {agent: model}", "acme: {agent: nobody}"),
+        "call_transfers.acme.agent",
+        "one of model",
+    ),
+    (
+        LENT.replace("agent: model}\n", "agent: model, lifetime_s: 9}\n"),
+        "call_transfers.acme.lifetime_s",
+        "from 10",
+    ),
+    (LENT.replace("8:acs:r_a", "+18005550100"), "call_transfers.default.acs_user", "8:acs:"),
+    (
+        LENT.replace("acme: {agent: model", 'acme: {agent: model, acs_user: "8:acs:r_a"'),
+        "call_transfers.acme.acs_user",
+        "no other tenant",
+    ),
     ("", "top level", "expected `object`, got `null`"),
     ("agents: [", "patchcord.yaml", "YAML"),
     ("agents: {}\nroutes: []", "routes", "at least one route"),
@@ -93,12 +118,93 @@ MISTAKES = [
 ]
 
 
+TENANT = (
+    GOOD
+    + """  globex:
+    acs: {endpoint: "https://globex.communication.azure.com", resource_id: "guid-2", key: "env:GLOBEX_KEY"}
+    agents: [model]
+    return_identities: ["8:acs:r_ivr"]
+    outbound: {countries: [US, CA], caller_ids: ["+18005550000"], calls_per_minute: 30, ring_s: 45}
+"""
+)
+
+
+def test_a_tenant_with_everything():
+    config = parse_config(TENANT.encode())
+    globex = config.tenant("globex")
+    assert (globex.acs.endpoint, globex.acs.key) == (
+        "https://globex.communication.azure.com",
+        "env:GLOBEX_KEY",
+    )
+    assert config.acs_resources == {"globex": "guid-2"}
+    assert (globex.may_use("model"), globex.may_use("reception")) == (True, False)
+    assert config.tenant("acme").may_use("reception")
+    assert (globex.outbound.calls_per_minute, globex.outbound.ring_s) == (30, 45)
+    assert config.tenant("nobody").outbound is None
+    assert config.tenant_names == [
+        "acme",
+        "default",
+        "globex",
+    ]  # whoever may call has calls to be looked after
+
+
+def changed(old, new):
+    assert old in TENANT
+    return TENANT.replace(old, new)
+
+
+MISTAKES += [
+    (
+        changed("https://globex.comm", "http://globex.comm"),
+        "tenants.globex.acs.endpoint",
+        "http only on loopback",
+    ),
+    (
+        changed('azure.com", res', 'azure.com/x", res'),
+        "tenants.globex.acs.endpoint",
+        "communication.azure.com",
+    ),
+    (changed("guid-2", ""), "tenants.globex.acs.resource_id", "immutable id"),
+    (changed("env:GLOBEX_KEY", "c2VjcmV0"), "tenants.globex.acs.key", "never the secret itself"),
+    (changed("[model]", "[model, nobody]"), "tenants.globex.agents[1]", "one of model, reception"),
+    (changed("8:acs:r_ivr", "+18005550000"), "tenants.globex.return_identities[0]", "8:acs:"),
+    (changed("[US, CA]", "[]"), "tenants.globex.outbound.countries", "at least one"),
+    (changed("[US, CA]", "[US, ca]"), "tenants.globex.outbound.countries[1]", "ISO 3166"),
+    (
+        changed('["+18005550000"], calls', '["8005550000"], calls'),
+        "tenants.globex.outbound.caller_ids[0]",
+        "E.164",
+    ),
+    (changed("minute: 30", "minute: 0"), "tenants.globex.outbound.calls_per_minute", "from 1 to 1000"),
+    (changed("ring_s: 45", "ring_s: 116"), "tenants.globex.outbound.ring_s", "from 5 to 115"),
+    (changed("countries: [US, CA], ", ""), "tenants", "the required field `countries`"),
+    (
+        GOOD.replace("{max_concurrent_calls: 5}", "{agents: [model]}"),
+        "routes[0].agent",
+        "tenants.acme.agents allows",
+    ),
+    (
+        LENT.replace("tenant: acme", "tenant: other").replace(
+            "{max_concurrent_calls: 5}", "{agents: [reception]}\n  other: {}"
+        ),
+        "call_transfers.acme.agent",
+        "tenants.acme.agents allows",
+    ),
+]
+
+
 @pytest.mark.parametrize(("text", "place", "expected"), MISTAKES, ids=[m[1] + "-" + m[2] for m in MISTAKES])
 def test_every_mistake_is_named(text, place, expected):
     with pytest.raises(ConfigurationError) as caught:
         parse_config(text.encode())
     assert place in caught.value.setting
     assert expected.lower() in str(caught.value).lower()
+
+
+def test_tenants_of_call_transfers_may_have_calls_too():
+    config = parse_config(LENT.replace("tenant: acme,", "").replace(", tenant: acme", "").encode())
+    assert config.tenant_names == ["acme", "default"]
+    assert config.call_transfers["default"].acs_user == "8:acs:r_a"
 
 
 def test_further_mistakes_are_named_too():

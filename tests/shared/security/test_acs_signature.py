@@ -70,9 +70,22 @@ def by_hand(header=None, claims=CLAIMS, sign=lambda signed: b"x" * 256):
 
 async def refusal(signature, authorization):
     with pytest.raises(TokenRejected) as refused:
-        await signature.verify(authorization)
+        await signature.verify(authorization, "default")
     assert str(refused.value) == "authentication failed"
     return refused.value.reason
+
+
+async def test_a_tenant_with_a_resource_of_its_own(published, clock):
+    own = AcsSignature(SETTINGS, published, clock, own={"acme": "22222222-0000-4000-8000-000000000002"})
+    await own.verify(signed(aud="22222222-0000-4000-8000-000000000002"), "acme")
+    await own.verify(signed(), "default")
+    for authorization, tenant in (
+        (signed(), "acme"),
+        (signed(aud="22222222-0000-4000-8000-000000000002"), "default"),
+    ):
+        with pytest.raises(TokenRejected) as refused:
+            await own.verify(authorization, tenant)
+        assert refused.value.reason == "audience"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +104,7 @@ async def refusal(signature, authorization):
     ids=lambda _: "signed",  # test names are printed: no tokens in them, and nothing random
 )
 async def test_acs_is_let_in(signature, authorization):
-    assert await signature.verify(authorization) is None
+    assert await signature.verify(authorization, "default") is None
 
 
 PEM = ACS.public_key().public_bytes(
@@ -153,25 +166,25 @@ async def test_nobody_else_is(signature, name):
 
 async def test_switched_off_nothing_is_checked_or_fetched(published, clock):
     off = AcsSignature(dataclasses.replace(SETTINGS, required=False), published, clock)
-    await off.verify(None)
-    await off.verify("nonsense")
+    await off.verify(None, "default")
+    await off.verify("nonsense", "default")
     assert published.fetched == []
 
 
 async def test_the_keys_are_fetched_once_an_hour(signature, published, clock):
     for _ in range(3):
-        await signature.verify(signed())
+        await signature.verify(signed(), "default")
     assert published.fetched == [SETTINGS.jwks_url]
     clock.time += 3600
-    await signature.verify(signed(exp=int(START) + 7200))
+    await signature.verify(signed(exp=int(START) + 7200), "default")
     assert len(published.fetched) == 2
 
 
 async def test_a_new_key_is_found_and_a_flood_of_forged_names_is_not_passed_on(signature, published, clock):
-    await signature.verify(signed())
+    await signature.verify(signed(), "default")
     published.keys = [public_jwk(NEXT, "acs-2")]
     clock.time += 10
-    await signature.verify(signed(NEXT, "acs-2"))
+    await signature.verify(signed(NEXT, "acs-2"), "default")
     for number in range(50):
         assert await refusal(signature, signed(kid=f"forged-{number}")) == "unknown-key"
     assert len(published.fetched) == 2
@@ -179,24 +192,24 @@ async def test_a_new_key_is_found_and_a_flood_of_forged_names_is_not_passed_on(s
 
 
 async def test_an_outage_does_not_stop_what_is_known(signature, published, clock):
-    await signature.verify(signed())
+    await signature.verify(signed(), "default")
     published.down = True
     clock.time += 3600
-    await signature.verify(signed(exp=int(START) + 7200))
+    await signature.verify(signed(exp=int(START) + 7200), "default")
 
 
 @pytest.mark.parametrize("keys", ["", "{}", [], [{"kty": "oct"}]])
 async def test_without_keys_nobody_can_say(signature, published, keys):
     published.keys = keys
     with pytest.raises(KeysUnavailable):
-        await signature.verify(signed())
+        await signature.verify(signed(), "default")
 
 
 async def test_an_empty_set_does_not_replace_good_keys(signature, published, clock):
-    await signature.verify(signed())
+    await signature.verify(signed(), "default")
     published.keys = []
     clock.time += 3600
-    await signature.verify(signed(exp=int(START) + 7200))
+    await signature.verify(signed(exp=int(START) + 7200), "default")
 
 
 @given(st.data())

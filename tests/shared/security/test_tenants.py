@@ -5,12 +5,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.errors import Conflict, InvalidInput, NotFound, StoreUnavailable, Unauthenticated
+from shared.errors import Conflict, InvalidInput, NotFound, OutOfScope, StoreUnavailable, Unauthenticated
 from shared.security import tenants
-from shared.security.tenants import TABLE, TenantDoor
+from shared.security.tenants import TABLE, Scope, TenantDoor
 from shared.store import open_store
 from shared.store.entities import Entity
 from shared.telemetry import redact
+
+READ = Scope.CALLS_READ
 
 
 @pytest.fixture
@@ -27,15 +29,15 @@ def door(store, clock):
 
 async def refused(door, api_id, api_secret):
     with pytest.raises(Unauthenticated) as refusal:
-        await door.authenticate(api_id, api_secret)
+        await door.authenticate(api_id, api_secret, READ)
     assert (refusal.value.reason, str(refusal.value)) == ("credentials", "authentication failed")
     return True
 
 
 async def test_credentials_open_the_door_for_their_tenant(door):
     acme, other = await door.issue("acme"), await door.issue("other-1")
-    assert await door.authenticate(acme.api_id, acme.api_secret) == "acme"
-    assert await door.authenticate(other.api_id, other.api_secret) == "other-1"
+    assert await door.authenticate(acme.api_id, acme.api_secret, READ) == "acme"
+    assert await door.authenticate(other.api_id, other.api_secret, READ) == "other-1"
 
 
 async def test_a_secret_has_256_random_bits_and_a_mark(door):
@@ -113,18 +115,18 @@ async def test_wrong_credentials(door, api_id, api_secret):
         return text
 
     assert await refused(door, fill(api_id), fill(api_secret))
-    assert await door.authenticate(mine.api_id, mine.api_secret) == "acme"
+    assert await door.authenticate(mine.api_id, mine.api_secret, READ) == "acme"
 
 
 async def test_credentials_of_another_environment_do_not_exist_here(store, clock, door):
     sandbox = TenantDoor(store, "sandbox", clock)
     credentials = await sandbox.issue("acme")
-    assert await sandbox.authenticate(credentials.api_id, credentials.api_secret)
+    assert await sandbox.authenticate(credentials.api_id, credentials.api_secret, READ)
     assert await refused(door, credentials.api_id, credentials.api_secret)
     with pytest.raises(NotFound):
-        await door.add_secret(credentials.api_id)
+        await door.rotate(credentials.api_id)
     with pytest.raises(NotFound):
-        await door.revoke_secret(credentials.api_id, "oldest")
+        await door.revoke(credentials.api_id, "oldest")
 
 
 @pytest.mark.parametrize("known", ["wrong secret", "unknown id", "right"])
@@ -132,7 +134,7 @@ async def test_credentials_of_another_environment_do_not_exist_here(store, clock
 async def test_the_same_is_done_whatever_is_right(door, store, monkeypatch, known, two_secrets):
     credentials = await door.issue("acme")
     if two_secrets:
-        await door.add_secret(credentials.api_id)
+        await door.rotate(credentials.api_id)
     work = Counter()
 
     class Watched:
@@ -147,7 +149,7 @@ async def test_the_same_is_done_whatever_is_right(door, store, monkeypatch, know
     monkeypatch.setattr(tenants, "hmac", type("Hmac", (), {"compare_digest": staticmethod(compare)}))
     watched = TenantDoor(Watched(), "production", lambda: 0)
     if known == "right":
-        assert await watched.authenticate(credentials.api_id, credentials.api_secret) == "acme"
+        assert await watched.authenticate(credentials.api_id, credentials.api_secret, READ) == "acme"
     else:
         assert await refused(watched, GOOD_ID if known == "unknown id" else credentials.api_id, GOOD_SECRET)
     assert work == {"get": 1, "compare": 2}
@@ -156,20 +158,20 @@ async def test_the_same_is_done_whatever_is_right(door, store, monkeypatch, know
 async def test_two_secrets_live_at_once_and_no_third(door, clock):
     first = await door.issue("acme")
     clock.time += 1
-    second = await door.add_secret(first.api_id)
+    second = await door.rotate(first.api_id)
     for credentials in (first, second):
-        assert await door.authenticate(credentials.api_id, credentials.api_secret) == "acme"
+        assert await door.authenticate(credentials.api_id, credentials.api_secret, READ) == "acme"
     with pytest.raises(Conflict):
-        await door.add_secret(first.api_id)
+        await door.rotate(first.api_id)
 
 
 @pytest.mark.parametrize(("which", "left"), [("oldest", 1), ("newest", 0)])
 async def test_one_secret_is_revoked_and_the_other_stays(door, clock, which, left):
     both = [await door.issue("acme")]
     clock.time += 1
-    both.append(await door.add_secret(both[0].api_id))
-    await door.revoke_secret(both[0].api_id, which)
-    assert await door.authenticate(both[left].api_id, both[left].api_secret) == "acme"
+    both.append(await door.rotate(both[0].api_id))
+    await door.revoke(both[0].api_id, which)
+    assert await door.authenticate(both[left].api_id, both[left].api_secret, READ) == "acme"
     assert await refused(door, both[1 - left].api_id, both[1 - left].api_secret)
 
 
@@ -177,29 +179,67 @@ async def test_rotation_again_and_again(door, clock):
     current = await door.issue("acme")
     for _ in range(4):
         clock.time += 1
-        replacement = await door.add_secret(current.api_id)
-        await door.revoke_secret(current.api_id, "oldest")
+        replacement = await door.rotate(current.api_id)
+        await door.revoke(current.api_id, "oldest")
         assert await refused(door, current.api_id, current.api_secret)
-        assert await door.authenticate(replacement.api_id, replacement.api_secret) == "acme"
+        assert await door.authenticate(replacement.api_id, replacement.api_secret, READ) == "acme"
         current = replacement
 
 
 async def test_the_last_secret_can_be_revoked_and_nothing_else_opens(door):
     credentials = await door.issue("acme")
-    await door.revoke_secret(credentials.api_id, "newest")
+    await door.revoke(credentials.api_id, "newest")
     assert await refused(door, credentials.api_id, credentials.api_secret)
     with pytest.raises(NotFound):
-        await door.revoke_secret(credentials.api_id, "newest")
-    again = await door.add_secret(credentials.api_id)
-    assert await door.authenticate(again.api_id, again.api_secret) == "acme"
+        await door.revoke(credentials.api_id, "newest")
+    again = await door.rotate(credentials.api_id)
+    assert await door.authenticate(again.api_id, again.api_secret, READ) == "acme"
+
+
+async def test_a_whole_id_is_revoked(door, clock):
+    both = [await door.issue("acme")]
+    clock.time += 1
+    both.append(await door.rotate(both[0].api_id))
+    await door.revoke(both[0].api_id, "all")
+    for credentials in both:
+        assert await refused(door, credentials.api_id, credentials.api_secret)
+
+
+@pytest.mark.parametrize("scope", Scope)
+async def test_credentials_open_only_the_doors_that_they_were_made_for(door, scope):
+    one = await door.issue("acme", [scope])
+    for wanted in Scope:
+        if wanted is scope:
+            assert await door.authenticate(one.api_id, one.api_secret, wanted) == "acme"
+            continue
+        with pytest.raises(OutOfScope, match=wanted.value) as refused_:
+            await door.authenticate(one.api_id, one.api_secret, wanted)
+        assert refused_.value.code == "403-02"
+    rotated = await door.rotate(one.api_id)
+    with pytest.raises(OutOfScope):
+        await door.authenticate(rotated.api_id, rotated.api_secret, next(s for s in Scope if s != scope))
+
+
+async def test_a_wrong_secret_is_never_told_about_scopes(door):
+    one = await door.issue("acme", [Scope.EVENTS])
+    assert await refused(door, one.api_id, GOOD_SECRET)
+
+
+async def test_credentials_of_before_there_were_scopes_open_every_door(door, store):
+    one = await door.issue("acme")
+    row = await store.get(TABLE, "production", one.api_id)
+    values = {name: value for name, value in row.values.items() if name != "scopes"}
+    await store.replace(TABLE, Entity(row.partition, row.row, values, row.etag))
+    for scope in Scope:
+        assert await door.authenticate(one.api_id, one.api_secret, scope) == "acme"
 
 
 @pytest.mark.parametrize("api_id", [GOOD_ID, "", "x/y", "a" * 2000])
 async def test_nothing_to_change_for_an_unknown_id(door, api_id):
     with pytest.raises(NotFound):
-        await door.add_secret(api_id)
+        await door.rotate(api_id)
     with pytest.raises(NotFound):
-        await door.revoke_secret(api_id, "oldest")
+        await door.revoke(api_id, "oldest")
 
 
 @pytest.mark.parametrize("tenant", ["", "Acme", "a b", "-a", "a" * 64, "a/b", "ä"])
@@ -212,22 +252,22 @@ async def test_two_changes_at_once_both_count(door, store, clock):
     """Somebody else's secret is added between our reading and our writing."""
     first = await door.issue("acme")
     clock.time += 1
-    await door.add_secret(first.api_id)
-    await door.revoke_secret(first.api_id, "oldest")
+    await door.rotate(first.api_id)
+    await door.revoke(first.api_id, "oldest")
     raced = []
 
     class Racing:
         async def get(self, *key):
             entity = await store.get(*key)
             if not raced:
-                raced.append(await door.add_secret(first.api_id))
+                raced.append(await door.rotate(first.api_id))
             return entity
 
         replace = store.replace
 
     with pytest.raises(Conflict):
-        await TenantDoor(Racing(), "production", clock).add_secret(first.api_id)
-    assert await door.authenticate(first.api_id, raced[0].api_secret) == "acme"
+        await TenantDoor(Racing(), "production", clock).rotate(first.api_id)
+    assert await door.authenticate(first.api_id, raced[0].api_secret, READ) == "acme"
 
 
 async def test_endless_races_end(door, store, clock):
@@ -242,14 +282,14 @@ async def test_endless_races_end(door, store, clock):
         replace = store.replace
 
     with pytest.raises(Conflict, match="by somebody else"):
-        await TenantDoor(Racing(), "production", clock).add_secret(credentials.api_id)
+        await TenantDoor(Racing(), "production", clock).rotate(credentials.api_id)
 
 
 async def test_a_store_that_does_not_answer_is_no_refusal(tmp_path, clock):
     (tmp_path / "store.db").write_bytes(b"this is no database" * 100)
     store = open_store(f"sqlite:{tmp_path}/store.db")
     with pytest.raises(StoreUnavailable):
-        await TenantDoor(store, "production", clock).authenticate(GOOD_ID, GOOD_SECRET)
+        await TenantDoor(store, "production", clock).authenticate(GOOD_ID, GOOD_SECRET, READ)
     await store.close()
 
 

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import InvalidInput
-from shared.wire.json_input import MAX_DEPTH, as_object, decode, text, whole_number
+from shared.wire.json_input import MAX_DEPTH, as_object, client_id, decode, line, text, whole_number
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,32 @@ def test_whole_numbers(value, expected):
 def test_only_an_object_is_an_object(value):
     with pytest.raises(InvalidInput, match="data: expected an object"):
         as_object(value, field="data")
+
+
+@pytest.mark.parametrize("value", ["a", "à la carte", "話し\u200dた", "x" * 20, "\U0001f469\u200d\U0001f9b0"])
+def test_a_line_is_text_of_any_script(value):
+    assert line(value, field="f", limit=20) == value
+
+
+@pytest.mark.parametrize("value", ["", "x" * 21, "a\n", "a\u2028b", "\0", "a\x7f", "\x85", None, 7, ["a"]])
+def test_what_is_no_line(value):
+    with pytest.raises(InvalidInput) as refused:
+        line(value, field="f", limit=20)
+    assert refused.value.field == "f"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_line_that_is_missing(value):
+    assert line(value, field="f", limit=20, default="else") == "else"
+
+
+@pytest.mark.parametrize("value", ["a", "x" * 128, "...", "a.b:c%2F@~", "-._~"])
+def test_ids_of_clients(value):
+    assert client_id(value, field="id") == value
+
+
+@pytest.mark.parametrize("value", ["", ".", "..", "a/b", "a b", "x" * 129, "é", "a\n", None, 5])
+def test_no_ids_of_clients(value):
+    """Each would be lost or changed on its way in a path."""
+    with pytest.raises(InvalidInput):
+        client_id(value, field="id")

@@ -79,6 +79,19 @@ async def test_a_resumed_call_is_not_greeted_again_and_knows_what_was_said(serve
     await one.close()
 
 
+async def test_a_new_call_of_a_conversation_is_greeted_and_knows_what_was_said_before(server):
+    one, host = agent(server.endpoint, greeting="Good day."), Host()
+    host.past = [Said("agent", "Hello.", earlier=True), Said("caller", "My order?", earlier=True)]
+    await one.start(AgentStart("call-1", Codec.PCM16_24K), host)
+    session = await server.session()
+    assert "Good day" in str((await session.next("response.create"))["response"])
+    await settled(one, session)
+    before, *said, after = session.texts
+    assert "earlier calls" in before[1] and "new call" in after[1]
+    assert said == [("assistant", "Hello."), ("user", "My order?")]
+    await one.close()
+
+
 async def test_instructions_tools_and_variables_reach_the_model(server):
     one = agent(server.endpoint, instructions="Be brief, {{name}}.", voice="marin")
     start = AgentStart(

@@ -1,0 +1,1 @@
+"""Stories for `patchcord demo --scenario`: several calls, and the requests of the system that makes them."""
