@@ -82,7 +82,8 @@ async def test_nobody_hears_another_and_all_finish_after_sigterm(tmp_path):
                 sides, rate = read(str(stack.recordings / record["recording"]["file"]))
                 length_ms = len(sides) / rate * 1000
                 assert abs(length_ms - record["media"]["durationMs"]) <= 40
-                assert abs(length_ms - summary["media"]["framesSent"] * 20) <= 40
+                # Line and audio do not begin and end in the same instant: twenty calls do it at once.
+                assert abs(length_ms - summary["media"]["framesSent"] * 20) <= patience(200)
                 for side in (0, 1):
                     shares = loudness(sides[:, side], rate)
                     assert shares.pop(tone) > 0.9

@@ -8,7 +8,7 @@ from tests.http_api.schemathesis import run
 @pytest.mark.e2e
 async def test_generated_requests_find_nothing(tmp_path, capfd):
     options = [
-        *("-n", "10", "--seed", "4711", "--phases", "examples,fuzzing", "--no-shrink"),
+        *("-n", "5", "--seed", "4711", "--phases", "examples,fuzzing", "--no-shrink"),
         *(
             "--exclude-operation-id-regex",
             "_(callbacks|incoming|compatible)",
