@@ -164,6 +164,18 @@ async def a_second_caller_hears_the_busy_tone(shop):
     assert done["outputContext"] == {"transferType": "CALLER_DISCONNECT"}
 
 
+async def dialled_in_the_last_second(shop):
+    """A lifetime of 10 s stands for the 60 s of real life (those: tests/shared/transfers/test_door.py, on a virtual clock)."""
+    made = await shop.create("last-second")
+    await asyncio.sleep(9)
+    call = await shop.dial(made, [{"wait_ms": {"ms": 1500}}, "hang_up"])
+    await shop.over(call)
+    assert (await shop.until("last-second", "COMPLETED"))["outputContext"][
+        "transferType"
+    ] == "CALLER_DISCONNECT"
+    assert (await shop.record(call))["callTransferId"] == "last-second"
+
+
 async def dialled_too_late(shop):
     made = await shop.create("late")
     await shop.until("late", "EXPIRED")
@@ -238,6 +250,7 @@ async def test_callers_who_are_lent_to_us(tmp_path):
                 in_time_and_back_to_the_system(shop),
                 to_a_person_and_never_transferred_by_us(shop),
                 a_second_caller_hears_the_busy_tone(shop),
+                dialled_in_the_last_second(shop),
                 dialled_too_late(shop),
                 by_the_identity_of_the_agent(shop),
                 the_second_call_goes_on_where_the_first_one_ended(own),
