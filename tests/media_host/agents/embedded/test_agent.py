@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import time
+from itertools import batched
 
 import pytest
 import pytest_asyncio
@@ -277,10 +278,13 @@ async def test_twenty_calls_share_the_children(speech):
             await call.hears("How can I help you?")
         words = ["where is my order", "what are your opening hours"]
         answers = ["key in", "from Monday"]
-        for number, call in enumerate(calls):
-            await call.say(words[number % 2])
-        for number, call in enumerate(calls):
-            await call.hears(answers[number % 2])
+        for group in batched(
+            enumerate(calls), 4, strict=True
+        ):  # all at once would measure this machine, not the sharing
+            for number, call in group:
+                await call.say(words[number % 2])
+            for number, call in group:
+                await call.hears(answers[number % 2])
         for number, call in enumerate(calls):
             assert not any(answers[1 - number % 2] in text for text in call.host.said())
         assert pids == (speech.synthesiser.child.pid, speech.recogniser.child.pid)
