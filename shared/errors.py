@@ -6,7 +6,8 @@
     ├── Unauthenticated             401-01  no or wrong credentials
     │   └── TokenRejected           401-01  a token or a signature does not hold
     ├── Forbidden                   403-01  known, but not allowed to do this
-    │   └── OutOfScope              403-02  these credentials were not made for this door
+    │   ├── OutOfScope              403-02  these credentials were not made for this door
+    │   └── SignatureRejected       403-05  Twilio has not signed this request
     ├── NotFound                    404-01  nothing by that name for this tenant
     ├── MethodNotAllowed            405-01  there is this path, for other methods
     ├── Conflict                    409-01  it is already there, or has changed since it was read
@@ -101,6 +102,16 @@ class OutOfScope(Forbidden):
     """These credentials were not made for this door."""
 
     code = "403-02"
+
+
+class SignatureRejected(Forbidden):
+    """A webhook or an upgrade is not signed as Twilio signs; `reason` is for metrics and tests, never for the answer."""
+
+    code = "403-05"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__("the signature does not hold")
 
 
 class NotFound(PatchcordError):

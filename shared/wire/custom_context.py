@@ -21,5 +21,8 @@ TRANSFER_TYPE = "transferType"
 TRANSFER_ID = "callTransferId"
 """The call transfer that the call comes for."""
 
-RESERVED = frozenset({CONVERSATION, RETURN_TO, RETURN_STEP, TRANSFER_TYPE, TRANSFER_ID})
+MOVE = "patchcordMove"
+"""A caller of ours comes back for another media host: the secret name of the move (`shared.calls.moving`)."""
+
+RESERVED = frozenset({CONVERSATION, RETURN_TO, RETURN_STEP, TRANSFER_TYPE, TRANSFER_ID, MOVE})
 """No variables of these names leave us: nobody but the host may say where a caller goes."""
