@@ -98,16 +98,19 @@ def summary_properties() -> Json:
         "callId": text("Our id of the call."),
         "tenant": text("Whose call."),
         "environment": text("Name of the deployment."),
+        "line": text("The telephone side.", enum=["acs", "twilio"]),
         "direction": text("Who called whom.", enum=["inbound", "outbound"]),
         "state": _state(),
         "from": text("Who calls, masked: the last four digits of a number."),
         "to": text("What was dialled."),
-        "correlationId": text("ACS's id for all events of the call; empty while unknown."),
+        "correlationId": text(
+            "ACS's id for all events of the call, or Twilio's CallSid; empty while unknown."
+        ),
         "route": text("The route that took it, in patchcord.yaml; empty for outbound calls."),
         "agent": text("Who answers or talks; empty for an IVR."),
         "receivedAt": nullable(time("When it was announced, or asked for.")),
         "answeredAt": nullable(time("When it was answered.")),
-        "connectedAt": nullable(time("When ACS said that it is connected.")),
+        "connectedAt": nullable(time("When ACS said that it is connected, or Twilio's audio came.")),
         "endedAt": nullable(time("When it ended.")),
         "endedReason": nullable(text("Why it ended, such as `caller_hung_up`, `busy` or `no_answer`.")),
     }
@@ -134,6 +137,9 @@ def _call() -> Json:
         {
             "referenceVariables": {"type": "object", "description": "For your records."},
             "transferVariables": {"type": "object", "description": "For whoever takes the caller now."},
+            "target": text(
+                "The name under the agent's `transfers` that it chose, if it did and the call is lent to us."
+            ),
         },
     )
     media = closed(
@@ -182,7 +188,9 @@ def _call() -> Json:
             "inputVariables": texts("What the agent knew."),
             "callTransferId": nullable(text("The call transfer that brought it.")),
             "externalConversationId": nullable(text("The conversation that it belongs to.")),
+            "customerId": nullable(text("Who the client says that the caller is.")),
             "previousCalls": array("That conversation's earlier calls.", {"type": "string"}),
+            "movedFrom": nullable(text("The call that this one goes on with on another media host.")),
             "returnTo": nullable(text("The ACS identity that gets the caller back.")),
             "returnStep": nullable(text("What it wants to hear again then.")),
             "ivr": {"anyOf": [ivr, nothing]},
@@ -209,6 +217,7 @@ SUMMARY_EXAMPLE: Json = {
     "callId": "c7e6a1b2c3d4a1b2c3d4e5f6",
     "tenant": "default",
     "environment": "production",
+    "line": "acs",
     "direction": "inbound",
     "state": "ended",
     "from": "…0100",
@@ -229,7 +238,9 @@ CALL_EXAMPLE: Json = {
     "inputVariables": {"accountNumber": "00123"},
     "callTransferId": "contact-4711",
     "externalConversationId": "conversation-4711",
+    "customerId": None,
     "previousCalls": [],
+    "movedFrom": None,
     "returnTo": None,
     "returnStep": None,
     "ivr": None,

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document of the function app: served at `/api/openapi.json`, and the source of `docs/api.md`."""
 
 from shared.calls.grid_door import COMPATIBLE_HEADERS
-from shared.openapi import calls, errors, published, transfers
+from shared.openapi import calls, errors, published, transfers, twilio
 from shared.openapi.build import Json, array, closed, number, text, time
 from shared.openapi.operations import paths
 
@@ -15,6 +15,7 @@ makes something has an `id` of yours: send the same request again after a lost a
 TAGS = {
     "Call transfers": "Lend us a caller, get the caller back ([call-transfers.md](call-transfers.md)).",
     "Calls": "Records of calls, and calls that we make.",
+    "Twilio": "Calls that stay at Twilio and stream their audio to us ([twilio.md](twilio.md)).",
     "Event Grid": "Where a tenant's own Event Grid subscription posts.",
     "Others": "For platforms and machines.",
     "Published events": "What Patchcord publishes to an Event Grid topic ([events.md](events.md)).",
@@ -68,6 +69,7 @@ def _schemas() -> Json:
     return {
         **transfers.schemas(),
         **calls.schemas(),
+        **twilio.schemas(),
         "Event": event,
         "EventDelivery": {
             "description": "An array of events, or one event.",
@@ -153,6 +155,12 @@ def document(
                         "description": "Half of a tenant's credentials (`patchcord credentials create`).",
                     }
                     for name, header in schemes.items()
+                },
+                "twilioSignature": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-Twilio-Signature",
+                    "description": "Twilio's own signature over address and form, by the tenant's account.",
                 },
                 "acsSignature": {
                     "type": "http",

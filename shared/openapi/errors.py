@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from shared.calls.admission import NoMediaHost
 from shared.calls.answering import MissingContext
 from shared.calls.destinations import DestinationForbidden
-from shared.calls.outbound import CallerIdForbidden, NoMediaHost
+from shared.calls.outbound import CallerIdForbidden
 from shared.conversations.conversations import ConversationBusy
 from shared.errors import (
     CallControlUnavailable,
@@ -18,6 +19,7 @@ from shared.errors import (
     NotFound,
     OutOfScope,
     PatchcordError,
+    SignatureRejected,
     StoreUnavailable,
     Unauthenticated,
     Unavailable,
@@ -51,6 +53,10 @@ ABOUT: dict[Kind, tuple[str, str]] = {
     OutOfScope: (
         "These credentials were made for other doors.",
         "these credentials were not made for calls:create",
+    ),
+    SignatureRejected: (
+        "Twilio has not signed this request, or not for an account that is known here; the text never says which.",
+        "the signature does not hold",
     ),
     DestinationForbidden: (
         "This tenant may not call this number: another country's, or a premium one.",

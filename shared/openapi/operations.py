@@ -1,11 +1,11 @@
 """Every door over HTTP: parameters, bodies, answers, errors."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from shared.calls.admission import NoMediaHost
 from shared.calls.answering import MissingContext
 from shared.calls.destinations import DestinationForbidden
-from shared.calls.outbound import CallerIdForbidden, NoMediaHost
+from shared.calls.outbound import CallerIdForbidden
 from shared.conversations.conversations import ConversationBusy
 from shared.errors import (
     CallControlUnavailable,
@@ -15,23 +15,27 @@ from shared.errors import (
     KeysUnavailable,
     LimitReached,
     NotFound,
-    OutOfScope,
     StoreUnavailable,
     Unauthenticated,
     Unavailable,
 )
 from shared.http import TooLarge, UnsupportedMediaType
-from shared.openapi import errors
+from shared.openapi import twilio
 from shared.openapi.build import Json, ref, text
 from shared.openapi.errors import Kind
+from shared.openapi.operation import (
+    COMPATIBLE,
+    CREDENTIALS,
+    WITH_CREDENTIALS,
+    answer,
+    body,
+    operation,
+    path_parameter,
+)
 from shared.transfers.api import BODY_LIMIT, NoSuchCountry, NotEnabled
 from shared.transfers.numbers import PoolExhausted
 from shared.wire.acs_events import CALLBACK_LIMIT, GRID_LIMIT
 
-CREDENTIALS: list[Json] = [{"apiId": [], "apiSecret": []}]
-COMPATIBLE: list[Json] = [*CREDENTIALS, {"compatibleApiId": [], "compatibleApiSecret": []}]
-
-WITH_CREDENTIALS: tuple[Kind, ...] = (TooLarge, Unauthenticated, OutOfScope, StoreUnavailable)
 CREATE_TRANSFER: tuple[Kind, ...] = (
     *WITH_CREDENTIALS,
     InvalidInput,
@@ -66,58 +70,6 @@ EVENTS: tuple[Kind, ...] = (
 )
 
 
-def _operation(
-    name: str,
-    tag: str,
-    summary: str,
-    about: str,
-    success: Json,
-    kinds: Sequence[Kind],
-    *,
-    security: Sequence[Json] = CREDENTIALS,
-    parameters: Sequence[Json] = (),
-    body: Json | None = None,
-    alias: str = "",
-) -> Json:
-    made: Json = {
-        "operationId": name,
-        "tags": [tag],
-        "summary": summary,
-        "description": about + alias,
-        "security": list(security),
-        "responses": success | errors.responses(kinds),
-    }
-    if parameters:
-        made["parameters"] = list(parameters)
-    if body is not None:
-        made["requestBody"] = body
-    if alias:
-        made["x-alias"] = alias.strip()
-    return made
-
-
-def _answer(about: str, schema: Json, status: int = 200, **more: Any) -> Json:
-    return {str(status): {"description": about, "content": {"application/json": {"schema": schema}}, **more}}
-
-
-def _body(schema: Json, *, limit: int, kinds: Sequence[str] = ("application/json",)) -> Json:
-    return {
-        "required": True,
-        "description": f"At most {limit // 1024} KiB.",
-        "content": {kind: {"schema": schema} for kind in kinds},
-    }
-
-
-def _path_parameter(name: str, about: str) -> Json:
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "schema": text(about, least=1),
-        "description": about,
-    }
-
-
 def _links(operation: str, place: str) -> Json:
     return {
         "links": {operation: {"operationId": operation, "parameters": {"id": f"$response.body#/{place}"}}}
@@ -130,32 +82,32 @@ def _transfers(prefix: str, suffix: str, security: Sequence[Json], note: str) ->
     kinds = [kind for kind in CREATE_TRANSFER if not (compatible and kind is UnsupportedMediaType)]
     return {
         f"{prefix}/v1/call-transfers": {
-            "post": _operation(
+            "post": operation(
                 f"create_call_transfer{suffix}",
                 "Call transfers",
                 "Lend us a caller",
                 "A number, or our agent's identity, is set aside for the caller whom you send next.",
-                _answer(
+                answer(
                     "The transfer; also for the same request again.",
                     ref("CallTransfer"),
                     **_links(read, "id"),
                 ),
                 kinds,
                 security=security,
-                body=_body(ref("NewCallTransfer"), limit=BODY_LIMIT),
+                body=body(ref("NewCallTransfer"), limit=BODY_LIMIT),
                 alias=note,
             )
         },
         f"{prefix}/v1/call-transfers/{{id}}": {
-            "get": _operation(
+            "get": operation(
                 read,
                 "Call transfers",
                 "What became of a transfer",
                 "Always as it stands now: expiry and outcome are found on reading.",
-                _answer("The transfer.", ref("CallTransfer")),
+                answer("The transfer.", ref("CallTransfer")),
                 [*WITH_CREDENTIALS, NotFound],
                 security=security,
-                parameters=[_path_parameter("id", "The transfer's id, as you chose it.")],
+                parameters=[path_parameter("id", "The transfer's id, as you chose it.")],
                 alias=note,
             )
         },
@@ -174,12 +126,12 @@ def _calls() -> Json:
     }
     return {
         "/api/v1/calls": {
-            "post": _operation(
+            "post": operation(
                 "create_call",
                 "Calls",
                 "Call somebody",
                 "The call is taken on, not yet answered. Within the tenant's countries, caller ids and limits.",
-                _answer(
+                answer(
                     "Taken on; also for the same request again.",
                     ref("PlacedCall"),
                     202,
@@ -187,36 +139,36 @@ def _calls() -> Json:
                     **_links("get_call", "callId"),
                 ),
                 CREATE_CALL,
-                body=_body(ref("NewCall"), limit=BODY_LIMIT),
+                body=body(ref("NewCall"), limit=BODY_LIMIT),
             )
         },
         "/api/calls": {
-            "get": _operation(
+            "get": operation(
                 "list_calls",
                 "Calls",
                 "The newest calls",
                 "Yours only, newest first.",
-                _answer("The calls.", ref("CallList"), **_links("get_call", "calls/0/callId")),
+                answer("The calls.", ref("CallList"), **_links("get_call", "calls/0/callId")),
                 [*WITH_CREDENTIALS, InvalidInput],
                 parameters=[limit],
             )
         },
         "/api/calls/{id}": {
-            "get": _operation(
+            "get": operation(
                 "get_call",
                 "Calls",
                 "One call",
                 "With transcript, timeline and outcome. `make demo` leaves one in `out/demo/call.json`.",
-                _answer("The call.", ref("Call")),
+                answer("The call.", ref("Call")),
                 [*WITH_CREDENTIALS, NotFound],
-                parameters=[_path_parameter("id", "Our id of the call.")],
+                parameters=[path_parameter("id", "Our id of the call.")],
             )
         },
     }
 
 
 def _events(path: str, name: str, security: Sequence[Json], note: str) -> Json:
-    taken = _answer(
+    taken = answer(
         "Every event was handled, or is recorded as one that cannot be.",
         {"anyOf": [ref("EventsTaken"), ref("ValidationAnswer")]},
     )
@@ -239,7 +191,7 @@ def _events(path: str, name: str, security: Sequence[Json], note: str) -> Json:
     kinds = ("application/json", "application/cloudevents+json", "application/cloudevents-batch+json")
     return {
         path: {
-            "post": _operation(
+            "post": operation(
                 name,
                 "Event Grid",
                 "Events of your own Event Grid subscription",
@@ -250,10 +202,10 @@ def _events(path: str, name: str, security: Sequence[Json], note: str) -> Json:
                 taken,
                 EVENTS,
                 security=security,
-                body=_body(ref("EventDelivery"), limit=GRID_LIMIT, kinds=kinds),
+                body=body(ref("EventDelivery"), limit=GRID_LIMIT, kinds=kinds),
                 alias=note,
             ),
-            "options": _operation(
+            "options": operation(
                 f"{name}_handshake",
                 "Event Grid",
                 "CloudEvents' handshake",
@@ -269,13 +221,13 @@ def _events(path: str, name: str, security: Sequence[Json], note: str) -> Json:
 
 
 def _others() -> Json:
-    degraded = _answer("The store or the keys cannot be read.", ref("Health"), 503)
-    health = _operation(
+    degraded = answer("The store or the keys cannot be read.", ref("Health"), 503)
+    health = operation(
         "health",
         "Others",
         "Whether this works",
         "And no word more.",
-        _answer("It works.", ref("Health")),
+        answer("It works.", ref("Health")),
         [],
         security=[],
     )
@@ -286,12 +238,12 @@ def _others() -> Json:
     }
     return {
         "/api/call-events/{token}": {
-            "post": _operation(
+            "post": operation(
                 "call_events",
                 "Others",
                 "ACS's callbacks",
                 "For Azure Communication Services only: the token in the path names the call, and ACS signs the request.",
-                _answer("All are recorded.", ref("EventsTaken")),
+                answer("All are recorded.", ref("EventsTaken")),
                 [
                     TooLarge,
                     Unauthenticated,
@@ -302,18 +254,18 @@ def _others() -> Json:
                     CallControlUnavailable,
                 ],
                 security=[{"acsSignature": []}],
-                parameters=[_path_parameter("token", "From us, in the callback address of the call.")],
-                body=_body(ref("EventDelivery"), limit=CALLBACK_LIMIT),
+                parameters=[path_parameter("token", "From us, in the callback address of the call.")],
+                body=body(ref("EventDelivery"), limit=CALLBACK_LIMIT),
             )
         },
         "/api/health": {"get": health},
         "/api/openapi.json": {
-            "get": _operation(
+            "get": operation(
                 "openapi",
                 "Others",
                 "This document",
                 "For everybody.",
-                _answer("OpenAPI 3.1.", {"type": "object"}),
+                answer("OpenAPI 3.1.", {"type": "object"}),
                 [],
                 security=[],
             )
@@ -330,6 +282,7 @@ def paths(*, compatible: bool) -> Json:
     same = " The same as `/api/acs-events`, under a name that {}."
     found = _transfers("/api", "", CREDENTIALS, "")
     found |= _calls()
+    found |= twilio.paths()
     found |= _events("/api/acs-events", "acs_events", CREDENTIALS, "")
     found |= _events("/api/callbacks", "acs_events_callbacks", CREDENTIALS, same.format("set-up guides use"))
     found |= _events("/incoming", "acs_events_incoming", CREDENTIALS, same.format("articles use"))
@@ -337,4 +290,5 @@ def paths(*, compatible: bool) -> Json:
         note = " For existing clients of the commercial gateway, which change their host and keys only."
         found |= _transfers("/generativeagent", "_compatible", COMPATIBLE, note)
         found |= _events("/mg-genagent-acs/v1/acs-events", "acs_events_compatible", COMPATIBLE, note)
+        found |= twilio.stream_url("/mg-genagent/v1", "_compatible", COMPATIBLE, note)
     return found | _others()

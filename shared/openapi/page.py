@@ -21,7 +21,9 @@ def render() -> str:
     parts.append(
         "The same as an OpenAPI 3.1 document, with every limit: `GET /api/openapi.json` (no credentials needed).\n"
     )
-    parts.append('```\ncurl -H "api-id: $API_ID" -H "api-secret: $API_SECRET" https://HOST/api/calls\n```\n')
+    parts.append(
+        '```sh\ncurl -H "api-id: $API_ID" -H "api-secret: $API_SECRET" https://HOST/api/calls\n```\n'
+    )
     schemas = found["components"]["schemas"]
     for tag in found["tags"]:
         operations = [
@@ -61,7 +63,7 @@ def _operation(path: str, method: str, operation: Json, schemas: Json) -> str:
         lines.append(_table(("parameter", "", "limits"), rows))
     body = operation.get("requestBody")
     if body:
-        schema = body["content"]["application/json"]["schema"]
+        schema = next(iter(body["content"].values()))["schema"]
         name, example = _named(schema, schemas)
         lines.append(
             f"Body ({body['description'][0].lower()}{body['description'][1:-1]}): {name}\n\n{_json(example)}"

@@ -2,7 +2,7 @@
 
 from shared.openapi.build import Json, closed, nullable, text, texts, time
 from shared.openapi.calls import ID, TRANSFER_TYPES, conversation_id, input_variables, task_name
-from shared.transfers.record import Status
+from shared.transfers.record import Status, TransferKind
 
 _NEW_EXAMPLE: Json = {
     "id": "contact-4711",
@@ -134,7 +134,10 @@ def _transfer() -> Json:
         {
             "id": text("As you chose it."),
             "externalConversationId": text("As you chose it."),
-            "type": text("How the call comes.", enum=["PHONE_NUMBER", "ACS_USER"]),
+            "type": text(
+                "How the call comes; TWILIO: begun by a stream of Twilio's, not by a request.",
+                enum=[kind.value for kind in TransferKind],
+            ),
             "status": text("How far it has come.", enum=[status.value for status in Status]),
             "createdAt": time("When it was created."),
         },

@@ -48,7 +48,7 @@ def parse_new(body: bytes) -> NewTransfer:
     kind = text(value.get("type"), field="type", limit=32)
     if kind == "SIP":
         raise NotEnabled("type", "PHONE_NUMBER or ACS_USER: SIP is not enabled here")
-    if kind not in TransferKind:
+    if kind not in TransferKind or kind == TransferKind.TWILIO:  # those begin by themselves
         raise InvalidInput("type", "PHONE_NUMBER or ACS_USER")
     context = value.get("inputContext")
     context = {} if context is None else as_object(context, field="inputContext")
@@ -121,7 +121,7 @@ def to_json(transfer: CallTransfer, now: float, *, acs_user: str = "") -> dict[s
             "expiresAt": expires,
             "expireAt": expires,  # the documents of the system that Patchcord replaces use both names
         }
-    else:
+    elif transfer.kind is TransferKind.ACS_USER:
         shown["acsUser"] = {
             "communicationUserId": acs_user,
             "voipHeaders": {TRANSFER_ID: transfer.id},

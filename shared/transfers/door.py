@@ -17,7 +17,7 @@ class TransferApi:
 
     Args:
         entries: `call_transfers` of patchcord.yaml, by tenant.
-        transfers: by tenant.
+        transfers: by tenant; also of tenants that have calls on the Twilio line only.
         now: Unix seconds.
     """
 
@@ -64,4 +64,5 @@ class TransferApi:
         return self._reply(tenant, await self.transfers[tenant].get(tenant, transfer_id))
 
     def _reply(self, tenant: str, transfer: CallTransfer) -> Reply:
-        return json_reply(to_json(transfer, self.now(), acs_user=self.entries[tenant].acs_user))
+        entry = self.entries.get(tenant)
+        return json_reply(to_json(transfer, self.now(), acs_user=entry.acs_user if entry else ""))

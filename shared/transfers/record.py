@@ -3,7 +3,8 @@
     ACTIVE ──claimed by a call──▶ ONGOING ──outcome──▶ COMPLETED
        └────time is up────▶ EXPIRED
 
-No other edge exists. A transfer is stored as one row and changed by replace-if-match, so of two that want different edges
+No other edge exists; one of kind TWILIO begins as ONGOING, and may begin anew after COMPLETED: the same Twilio call comes
+back to the agent. A transfer is stored as one row and changed by replace-if-match, so of two that want different edges
 one loses and looks again. Expiry and outcome are computed on reading: nothing waits for a timer (requirements 115-137,
 twilio-and-transfers.md 2A and 2F).
 """
@@ -19,10 +20,12 @@ GRACE_S = 2.0
 
 
 class TransferKind(StrEnum):
-    """How the caller comes: by a temporary number, or as an ACS call to the agent's own identity."""
+    """How the caller comes: by a temporary number, as an ACS call to the agent's own identity, or on the Twilio line."""
 
     PHONE_NUMBER = "PHONE_NUMBER"
     ACS_USER = "ACS_USER"
+    TWILIO = "TWILIO"
+    """Its call's audio is streamed to us; there is no number, and the transfer begins with the call itself."""
 
 
 class Status(StrEnum):
@@ -138,6 +141,19 @@ def expired(transfer: CallTransfer, now: float) -> CallTransfer:
     if transfer.expired or transfer.status(now) is not Status.EXPIRED:
         return transfer
     return msgspec.structs.replace(transfer, expired=True)
+
+
+def begun(transfer: CallTransfer, call_key: str, call_id: str, now: float) -> CallTransfer:
+    """A transfer of kind TWILIO in the hands of its call, from its first moment."""
+    return msgspec.structs.replace(
+        transfer, created_at=now, expires_at=now, call_received_at=now, call_key=call_key, call_id=call_id
+    )
+
+
+def may_begin_anew(transfer: CallTransfer, call_key: str) -> bool:
+    """Whether the Twilio call `call_key` may begin this transfer again: it is its own, and over."""
+    is_own = transfer.kind is TransferKind.TWILIO and transfer.call_key == call_key
+    return is_own and transfer.completed_at is not None
 
 
 def completed(transfer: CallTransfer, output: OutputContext, at: float) -> CallTransfer:

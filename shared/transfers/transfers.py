@@ -24,9 +24,11 @@ from shared.transfers.record import (
     Status,
     TransferKind,
     activated,
+    begun,
     claimed,
     completed,
     expired,
+    may_begin_anew,
     strings,
 )
 
@@ -91,16 +93,7 @@ class Transfers:
             PoolExhausted: no number is free now; the id may be used again.
             StoreUnavailable: nobody can say how far it came: ask again.
         """
-        new = CallTransfer(
-            id=asked.id,
-            tenant=tenant,
-            conversation_id=asked.conversation_id,
-            kind=asked.kind,
-            fingerprint=asked.fingerprint,
-            country=asked.country,
-            task_name=asked.task_name,
-            input_variables=dict(asked.input_variables or {}),
-        )
+        new = _fresh(tenant, asked)
         try:
             etag = await self._store.insert(TABLE, _to_entity(new, ""))
         except EntityExists:
@@ -175,6 +168,32 @@ class Transfers:
                 await self._pool.release(taken.number, tenant, transfer_id)
             return taken
 
+    async def begin(self, tenant: str, asked: NewTransfer, *, call_key: str, call_id: str) -> CallTransfer:
+        """Begin a transfer of kind TWILIO together with its call: it is ONGOING at once.
+
+        One that this Twilio call (`call_key`, its CallSid) has completed is begun anew: the caller has come back to the agent.
+
+        Raises:
+            Conflict: the id belongs to a transfer of another kind or another call, or its call goes on.
+        """
+        new = begun(_fresh(tenant, asked), call_key, call_id, self._now())
+        while True:
+            found = await self._read(tenant, asked.id)
+            if found is not None:
+                known, etag = found
+                if not may_begin_anew(known, call_key):
+                    if may_begin_anew(await self._settled(known, etag), call_key):
+                        continue  # nobody had asked for its outcome yet
+                    raise Conflict("this id belongs to another transfer, or its call goes on")
+            try:
+                if found is None:
+                    await self._store.insert(TABLE, _to_entity(new, ""))
+                else:
+                    await self._store.replace(TABLE, _to_entity(new, etag))
+            except (EntityExists, EntityChanged):
+                continue
+            return new
+
     async def _settled(self, known: CallTransfer, etag: str) -> CallTransfer:
         """With what time or the call has made of it since; whoever comes first writes it down."""
         while True:
@@ -206,6 +225,19 @@ class Transfers:
     async def _read(self, tenant: str, transfer_id: str) -> tuple[CallTransfer, str] | None:
         row = await self._store.get(TABLE, tenant, row_key(transfer_id))
         return None if row is None else (unpack(row.values, CallTransfer), row.etag)
+
+
+def _fresh(tenant: str, asked: NewTransfer) -> CallTransfer:
+    return CallTransfer(
+        id=asked.id,
+        tenant=tenant,
+        conversation_id=asked.conversation_id,
+        kind=asked.kind,
+        fingerprint=asked.fingerprint,
+        country=asked.country,
+        task_name=asked.task_name,
+        input_variables=dict(asked.input_variables or {}),
+    )
 
 
 def outcome_of(events: Sequence[CallEvent]) -> tuple[OutputContext, float] | None:

@@ -40,6 +40,7 @@ class TransferMachine(RuleBasedStateMachine):
         self.bodies: dict[tuple[str, str], NewTransfer] = {}
         self.calls_made: list[dict] = []
         self.taken_by: dict[tuple[str, str], str] = {}
+        self.streams: dict[tuple[str, str], dict] = {}
 
     def open_store(self):
         raise NotImplementedError
@@ -64,7 +65,8 @@ class TransferMachine(RuleBasedStateMachine):
         key = (transfer.tenant, transfer.id)
         status = transfer.status(self.now)
         before = self.seen.get(key)
-        assert status in NEXT[before], f"{key}: {before} -> {status}"
+        begun = {Status.ONGOING, Status.COMPLETED} if before is None and key in self.streams else set()
+        assert status in NEXT[before] | begun, f"{key}: {before} -> {status}"
         if status in (Status.ONGOING, Status.COMPLETED):
             assert self.taken_by.get(key) == transfer.call_key, "a call that we have not seen take it"
         if status is Status.EXPIRED:
@@ -119,11 +121,45 @@ class TransferMachine(RuleBasedStateMachine):
         self.calls_made.append(call)
         self.deliver(call)
 
-    @precondition(lambda self: any(call["has"] for call in self.calls_made))
+    @rule(
+        tenant=st.sampled_from(TENANTS),
+        transfer_id=st.sampled_from(IDS),
+        call_sid=st.sampled_from(("CA1", "CA1", "CA2")),
+    )
+    def begin_on_twilio(self, tenant, transfer_id, call_sid) -> None:
+        """A stream comes, with an id that may be anybody's."""
+        name = f"{transfer_id}-{self.round}"
+        key = (tenant, name)
+        body = NewTransfer(
+            name, "conversation", TransferKind.TWILIO, "", "task", {"of": f"{tenant}/{name}", "by": call_sid}
+        )
+        call = {"number": None, "key": call_sid, "id": f"c{len(self.calls_made)}", "has": key, "over": False}
+        last = self.streams.get(key)
+        try:
+            made = self.run(self.transfers.begin(tenant, body, call_key=call_sid, call_id=call["id"]))
+        except Conflict:
+            assert key in self.bodies
+            assert last is None or last["key"] != call_sid or not last["over"], "its own, and over"
+            return
+        assert last is None or (last["key"] == call_sid and last["over"]), "another call's, or a live one"
+        assert last is not None or key not in self.bodies, "another kind's"
+        assert made.output is None
+        assert made.status(self.now) is Status.ONGOING
+        self.calls_made.append(call)
+        self.bodies[key], self.streams[key], self.taken_by[key] = body, call, call_sid
+        self.seen.pop(key, None)
+        self.note(made)
+        received = CallEvent(
+            "received", EventKind.RECEIVED, self.now, {"callId": call["id"], "tenant": tenant}
+        )
+        self.run(self.calls.append(tenant, call["id"], received))
+
+    @precondition(lambda self: any(call["has"] and call["number"] for call in self.calls_made))
     @rule(data=st.data())
     def deliver_again(self, data) -> None:
         """A call that was refused is not asked about again: its claim is decided (calls/claims.py)."""
-        self.deliver(data.draw(st.sampled_from([call for call in self.calls_made if call["has"]])))
+        again = [call for call in self.calls_made if call["has"] and call["number"]]
+        self.deliver(data.draw(st.sampled_from(again)))
 
     def owner_of(self, number, at):
         """Whose the number was at that time, as far as its row still tells."""
@@ -162,6 +198,7 @@ class TransferMachine(RuleBasedStateMachine):
     def end_call(self, data, outcome) -> None:
         call = data.draw(st.sampled_from([call for call in self.calls_made if call["has"]]))
         tenant = call["has"][0]
+        call["over"] = True
 
         def note(event_id, kind, **more) -> None:
             self.run(self.calls.append(tenant, call["id"], CallEvent(event_id, kind, self.now, more)))

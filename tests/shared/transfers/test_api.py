@@ -45,6 +45,7 @@ def test_the_least_request():
         ({"externalConversationId": None}, "externalConversationId"),
         ({"type": "FAX"}, "type"),
         ({"type": "SIP"}, "type"),
+        ({"type": "TWILIO"}, "type"),
         ({"phoneNumber": None}, "phoneNumber"),
         ({"phoneNumber": {}}, "phoneNumber.country"),
         ({"phoneNumber": {"country": "U1"}}, "phoneNumber.country"),

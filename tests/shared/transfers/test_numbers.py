@@ -1,7 +1,6 @@
 import pytest
 
 from shared.errors import Conflict, EntityChanged, InvalidInput, NotFound
-from shared.store.sqlite import SqliteStore
 from shared.transfers.numbers import QUARANTINE_S, NumberPool, PoolExhausted
 
 A, B = "+18005550100", "+18005550101"
@@ -12,13 +11,6 @@ class Times:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-async def store(tmp_path):
-    opened = SqliteStore(tmp_path / "store.db")
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ from shared.transfers.record import (
     Status,
     TransferKind,
     activated,
+    begun,
     claimed,
     completed,
     expired,
+    may_begin_anew,
     strings,
 )
 
@@ -65,6 +67,19 @@ def test_the_first_outcome_stays():
     assert over.completed_at == 131.0
     assert completed(over, OutputContext("AGENT"), 150.0) is over
     assert completed(ACTIVE, DONE, 150.0) is ACTIVE
+
+
+def test_on_the_twilio_line_it_begins_with_its_call():
+    new = msgspec.structs.replace(NEW, kind=TransferKind.TWILIO)
+    ongoing = begun(new, "CA1", "c1", 100.0)
+    assert ongoing.status(10_000) is Status.ONGOING
+    assert (ongoing.created_at, ongoing.call_received_at, ongoing.call_id) == (100.0, 100.0, "c1")
+    assert claim(ongoing) is Refusal.TAKEN
+    assert not may_begin_anew(ongoing, "CA1")
+    over = completed(ongoing, DONE, 120.0)
+    assert may_begin_anew(over, "CA1")
+    assert not may_begin_anew(over, "CA2")
+    assert not may_begin_anew(completed(claim(ACTIVE, key="CA1"), DONE, 140.0), "CA1")
 
 
 @pytest.mark.parametrize(
