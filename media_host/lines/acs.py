@@ -3,12 +3,16 @@
 The usual frame takes one slice and one call: the caller's base64 goes to the agent as it came.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 from media_host.agents.base import Codec
+from media_host.audio import ACS_NAMES
+from media_host.lines.base import nobody
 from media_host.websocket import WebSocketConnection
-from shared.errors import InvalidInput
+from shared.errors import CallGone, InvalidInput, PatchcordError
 from shared.wire.acs_media import (
     STOP_AUDIO,
     AudioData,
@@ -24,38 +28,45 @@ log = logging.getLogger(__name__)
 MAX_BAD_FRAMES = 50
 """A peer that sends more frames than this that cannot be read is closed."""
 
+HANG_UP_TRIES_S = (0.3, 1.0)
+
+
+class HangsUp(Protocol):
+    """The part of ACS's call control that ends a call."""
+
+    async def hang_up(self, connection_id: str, *, everyone: bool) -> None:
+        """End the call, or only our part of it; raises `CallGone` when it is over already."""
+
 
 class AcsLine:
-    """The telephone side of one call.
+    """The telephone side of one call (`lines.base.Line`).
 
     Args:
-        connection: the WebSocket; its `on_text` must be this object's.
         codec: the format that was asked for when the call was answered.
-        on_audio: one frame of the caller's audio, base64.
-        on_key: one key.
-        on_fault: called once when this side of the call cannot go on: a machine name.
+        connection_id: ACS's id of the call.
+        control: ACS.
         name: the call's id, for logs.
-
-    Attributes:
-        bad_frames: frames that could not be read.
-        ready: ACS has described its audio as we expect it.
     """
 
-    def __init__(
-        self,
-        codec: Codec,
-        *,
-        on_audio: Callable[[bytes], None],
-        on_key: Callable[[str], None],
-        on_fault: Callable[[str], None],
-        name: str,
-    ) -> None:
+    sends_keys = True
+    ends_by_rest = True
+    reports_end = True
+    fault_code = 1000
+
+    def __init__(self, codec: Codec, *, connection_id: str, control: HangsUp, name: str) -> None:
+        self.codec = codec
+        self.audio_format = ACS_NAMES[codec]
         self.bad_frames = 0
         self.ready = False
-        self.on_audio = on_audio
-        self._codec = codec
-        self._on_key = on_key
-        self._on_fault = on_fault
+        self.stopped = False
+        self.on_audio: Callable[[bytes], None] = nobody
+        self.on_key: Callable[[str], None] = nobody
+        self.on_fault: Callable[[str], None] = nobody
+        self.on_mark: Callable[[str], None] = nobody
+        self.on_stop: Callable[[], None] = nobody
+        self.send_mark: Callable[[str], None] | None = None
+        self._connection_id = connection_id
+        self._control = control
         self._name = name
         self._connection: WebSocketConnection
         self._send: Callable[[bytes], bool]
@@ -81,10 +92,32 @@ class AcsLine:
         """Let ACS forget what it has not played."""
         self._connection.send_text(STOP_AUDIO, must=True)
 
+    async def played_out(self, within_s: float) -> bool:
+        """Nothing to wait for: ACS does not tell (acs.md 3.3)."""
+        return False
+
+    async def hang_up(self, *, everyone: bool) -> str:
+        """By REST; tried three times."""
+        for pause in (*HANG_UP_TRIES_S, 0.0):
+            try:
+                await self._control.hang_up(self._connection_id, everyone=everyone)
+                break
+            except CallGone:
+                break
+            except PatchcordError as error:
+                log.error("call %s: not hung up: %s", self._name, error)
+                if not pause:
+                    return error.message
+                await asyncio.sleep(pause)
+        return ""
+
     @property
     def dropped(self) -> int:
         """Messages that the line was too slow to take."""
         return self._connection.dropped
+
+    def over(self) -> None:
+        """Nothing waits."""
 
     def close(self, code: int = 1000) -> None:
         """Close the WebSocket; that alone does not end the call (acs.md 3.5)."""
@@ -107,12 +140,12 @@ class AcsLine:
                 elif audio:
                     self.on_audio(audio)
             case Dtmf(key=key):
-                self._on_key(key)
+                self.on_key(key)
             case AudioMetadata(encoding=encoding, sample_rate=rate):
-                if encoding.upper() != "PCM" or rate != self._codec.sample_rate:
+                if encoding.upper() != "PCM" or rate != self.codec.sample_rate:
                     self._refuse("audio_format")
                 self.ready = True
 
     def _refuse(self, reason: str) -> None:
         log.error("call %s: %s", self._name, reason)
-        self._on_fault(reason)
+        self.on_fault(reason)

@@ -6,10 +6,13 @@ tones, and a cap on one utterance (`reference/embedded-agent.md`, section 4). Sa
 
 import binascii
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy
+
+from media_host.speech.keypad import is_key
 
 FRAME_MS = 20
 PRE_ROLL_MS = 300
@@ -52,12 +55,16 @@ class VoiceActivity:
     """Finds utterances in one call's audio.
 
     Args:
-        sample_rate: of the line, 24000 or 16000 Hz.
+        sample_rate: of the session, 24000, 16000 or 8000 Hz.
         detector: decides about one frame of 20 ms at `detector_rate(sample_rate)` Hz; `pocketsphinx_detector()` in real life.
+        decode: makes PCM16LE of what `feed_base64` gets, if that is something else.
     """
 
-    def __init__(self, sample_rate: int, detector: Detector) -> None:
+    def __init__(
+        self, sample_rate: int, detector: Detector, *, decode: Callable[[bytes], bytes] | None = None
+    ) -> None:
         self._detector = detector
+        self._decode = decode
         self._frame = sample_rate * FRAME_MS // 1000  # samples
         self._step = sample_rate // detector_rate(sample_rate)
         self._rest = b""
@@ -89,9 +96,10 @@ class VoiceActivity:
     def feed_base64(self, text: bytes) -> Onset | Utterance | None:
         """One frame as base64 text; what is no base64 counts as silence. See `feed`."""
         try:
-            return self.feed(binascii.a2b_base64(text))
+            audio = binascii.a2b_base64(text)
         except binascii.Error:
             return None
+        return self.feed(audio if self._decode is None else self._decode(audio))
 
     def feed(self, pcm: bytes) -> Onset | Utterance | None:
         """The next piece of the caller's audio (PCM16LE, usually one frame of 20 ms).
@@ -125,7 +133,9 @@ class VoiceActivity:
         level = float((wide.dot(wide) / len(wide)) ** 0.5)
         loud = level > GATE and level > self._noise * OVER_NOISE
         self._noise = min(level, self._noise * NOISE_RISE) if level > GATE / OVER_NOISE else GATE / OVER_NOISE
-        return loud and self._detector.is_speech(thin.tobytes())
+        if not loud or not self._detector.is_speech(thin.tobytes()):
+            return False
+        return self._utterance is not None or not is_key(wide)  # no speech begins with the tone of a key
 
     def _look_for_onset(self, frame: bytes, speech: bool) -> Onset | None:
         self._pre_roll.append(frame)

@@ -26,13 +26,9 @@ class Wire:
 class Rig:
     def __init__(self) -> None:
         self.audio, self.keys, self.faults, self.wire = [], [], [], Wire()
-        self.line = AcsLine(
-            Codec.PCM16_24K,
-            on_audio=self.audio.append,
-            on_key=self.keys.append,
-            on_fault=self.faults.append,
-            name="call-1",
-        )
+        self.line = AcsLine(Codec.PCM16_24K, connection_id="cc-1", control=None, name="call-1")
+        self.line.on_audio, self.line.on_key = self.audio.append, self.keys.append
+        self.line.on_fault = self.faults.append
         self.line.attach(self.wire)
 
     def frame(self, value) -> None:

@@ -3,6 +3,7 @@ import base64
 import numpy
 import pytest
 
+from media_host.g711 import decode, encode
 from media_host.speech.synthesiser import Synthesiser
 from media_host.speech.vad import Onset, Utterance, VoiceActivity, detector_rate, pocketsphinx_detector
 
@@ -54,6 +55,18 @@ def test_an_utterance_has_its_lead_in_and_ends_after_the_hang(rate):
     assert end_at == 500 + 1000 + 500 - 20
     assert len(utterance.pcm) // (rate // 1000 * 2) == 300 - 120 + 1000 + 500
     assert not utterance.capped
+
+
+def test_mu_law_is_heard_as_what_it_stands_for():
+    pcm = silence(500, 8000) + tone(1000, rate=8000) + silence(800, 8000)
+    found = []
+    for vad, audio, size in (
+        (VoiceActivity(8000, Loud()), pcm, 320),
+        (VoiceActivity(8000, Loud(), decode=decode), encode(pcm), 160),
+    ):
+        pieces = [base64.b64encode(audio[at : at + size]) for at in range(0, len(audio), size)]
+        found.append([(n, type(got)) for n, piece in enumerate(pieces) if (got := vad.feed_base64(piece))])
+    assert found[0] == found[1] and len(found[0]) == 2
 
 
 @pytest.mark.parametrize(("hang_ms", "utterances"), [(300, 2), (500, 1)])
