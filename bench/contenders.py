@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 from azure.ai.voicelive.aio import connect as voicelive_connect
@@ -104,11 +104,16 @@ class Ours:
 
 
 class _Sdk:
-    """What both SDKs have in common: a connection that is iterated."""
+    """What both SDKs have in common: a connection that is iterated.
 
-    delta = ""
+    Args:
+        delta: type of the events that carry audio.
+        to_base64: makes base64 of what such an event gives.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, delta: str, to_base64: Callable[[Any], bytes]) -> None:
+        self._delta = delta
+        self._to_base64 = to_base64
         self.heard = 0
         self._connection: Any  # each SDK has its own types for the same few names
         self._manager: Any
@@ -124,17 +129,14 @@ class _Sdk:
     async def down(self, deltas: int) -> None:
         """See `Contender`."""
         await self._connection.response.create()
-        wanted = self.delta
+        wanted, to_base64 = self._delta, self._to_base64
         async for event in self._connection:
             if event.type == wanted:
-                self.heard += len(self._base64(event.delta))
+                self.heard += len(to_base64(event.delta))
                 deltas -= 1
             elif event.type == "response.done":
                 break
         assert not deltas, "the model's deltas did not all come"
-
-    def _base64(self, delta: Any) -> bytes:
-        raise NotImplementedError
 
     async def close(self) -> None:
         """See `Contender`."""
@@ -144,7 +146,8 @@ class _Sdk:
 class OpenAi(_Sdk):
     """`openai`, which gives the delta's text."""
 
-    delta = "response.output_audio.delta"
+    def __init__(self) -> None:
+        super().__init__("response.output_audio.delta", str.encode)
 
     async def open(self, port: int, dialect: DialectName, piece_ms: int) -> None:
         """See `Contender`."""
@@ -152,14 +155,12 @@ class OpenAi(_Sdk):
         self._manager = client.realtime.connect(model=f"bench-{piece_ms}")
         self._connection = await self._manager.__aenter__()
 
-    def _base64(self, delta: Any) -> bytes:
-        return str(delta).encode()
-
 
 class VoiceLive(_Sdk):
     """`azure-ai-voicelive`, which gives the delta's bytes."""
 
-    delta = "response.audio.delta"
+    def __init__(self) -> None:
+        super().__init__("response.audio.delta", base64.b64encode)
 
     async def open(self, port: int, dialect: DialectName, piece_ms: int) -> None:
         """See `Contender`."""
@@ -169,6 +170,3 @@ class VoiceLive(_Sdk):
             model=f"bench-{piece_ms}",
         )
         self._connection = await self._manager.__aenter__()
-
-    def _base64(self, delta: Any) -> bytes:
-        return base64.b64encode(delta)

@@ -5,7 +5,7 @@ plays on at once and sends marks back when what stood before them has been playe
 """
 
 import base64
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ class Ear:
     def __init__(self, delay_ms: float = 0.0) -> None:
         self._delay = delay_ms
         self.played: deque[Played] = deque()
-        self._before: Counter[int] = Counter()
+        self._before: defaultdict[int, float] = defaultdict(float)
 
     def hear(self, at_ms: float, voice: int, ms: float) -> None:
         """`ms` of `voice` begin to be played at `at_ms`, later than all that came before."""
@@ -54,7 +54,7 @@ class Ear:
         horizon = at_ms - self._delay
         while self.played and self.played[0].at_ms + self.played[0].ms <= horizon:
             done = self.played.popleft()
-            self._before[done.voice] += done.ms  # type: ignore[assignment]  # a Counter counts anything
+            self._before[done.voice] += done.ms
         found: dict[int, float] = dict(self._before)
         for part in self.played:
             if part.at_ms >= horizon:

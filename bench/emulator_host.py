@@ -18,10 +18,11 @@ from typing import Any
 from bench.process import usage
 from emulator import loop
 from emulator.acs.events import PREFIX
+from emulator.config import EmulatorConfig
 from emulator.event_grid.subscriptions import Subscription
 from emulator.phone.audio import FRAME_S
-from emulator.phone.call import PhoneCall
-from emulator.service import Emulator, EmulatorConfig
+from emulator.phone.scripted import ScriptedCall
+from emulator.service import Emulator
 
 type Json = dict[str, Any]
 
@@ -110,7 +111,7 @@ class Callers:
         if self._order.call_s and not self.over:
             self._next()
 
-    def _note(self, call: PhoneCall) -> None:
+    def _note(self, call: ScriptedCall) -> None:
         summary = call.summary()
         media = summary.get("media") or {}
         self.ended += 1

@@ -7,6 +7,7 @@ The same small HTTP server stands for ACS's REST interface and knows no call: a 
 import asyncio
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -22,6 +23,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bench.load import Call
+from emulator.twilio.config import TwilioConfig
+from emulator.twilio.sids import new_sid
+from emulator.twilio.signing import TwilioSigner
 from shared.calls.events import CallEvent, EventKind, Json
 from shared.calls.repository import Calls, new_call_id
 from shared.security.audiences import Audience
@@ -33,6 +37,8 @@ AUDIENCE = "3f0c1c5e-8f5e-4f0e-9f7a-0a6c2b1d9e11"
 ISSUER = "https://acscallautomation.communication.azure.com"
 READY_S = 30.0
 TENANT = "default"
+ACCOUNT = "AC00000000000000000000000000000001"
+"""The Twilio account of that tenant."""
 
 
 class Signer:
@@ -95,6 +101,7 @@ class Host:
         self._calls = Calls(self._store, time.time)
         (folder / "patchcord.yaml").write_text(config)
         self._core = core
+        self._twilio = TwilioConfig(ACCOUNT, secrets.token_hex(16))
         self._minter: TokenMinter
         self._process: subprocess.Popen[str]
 
@@ -109,6 +116,7 @@ class Host:
         await ensure_keys(private, public, time.time())
         self._minter = TokenMinter(KeyRing(private, time.time), time.time)
         self.port = _free_port()
+        self._base = f"ws://127.0.0.1:{self.port}"
         environment = {
             **os.environ,
             "PATCHCORD_CONFIG": str(folder / "patchcord.yaml"),
@@ -125,6 +133,8 @@ class Host:
             "MEDIA_CAPACITY": "10000",
             "MEDIA_HOST_ID": "bench",
             "MEDIA_RECORDINGS": str(folder / "recordings"),
+            "CALLBACK_URI_HOST": self._base,
+            "TWILIO_AUTH_TOKEN": self._twilio.auth_token,
         }
         with self.log.open("w") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220  # it returns at once; our own interpreter
@@ -175,6 +185,16 @@ class Host:
             "Authorization": authorization,
         }
         return Call(f"/acs/{token}", headers)
+
+    async def twilio_calls(self, count: int) -> list[Call]:
+        """`count` calls that Twilio is about to stream: a token and the signature of its address each."""
+        signer = TwilioSigner(self._twilio)
+        made = []
+        for _ in range(count):
+            call = {"accountSid": ACCOUNT, "callSid": new_sid("CA"), "streamSid": new_sid("MZ")}
+            token = await self._minter.mint(Audience.TWILIO_MEDIA, call_id=call["callSid"], tenant=TENANT)
+            made.append(Call(f"/twilio/{token}", signer.headers(f"{self._base}/twilio/{token}"), call))
+        return made
 
     def last_words(self) -> str:
         """The end of its log."""

@@ -8,6 +8,7 @@ import heapq
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Literal
 
@@ -133,9 +134,9 @@ class Call:
                 ms = min(piece, left)
                 left -= ms
                 audio = speech(self._codec, voice, ms)
-                self.timeline.at(made, lambda v=voice, a=audio: self._push(v, a))  # type: ignore[misc]
+                self.timeline.at(made, partial(self._push, voice, audio))
                 made += ms / speed + dice.uniform(0, 5)
-            self.timeline.at(made, lambda v=voice: self.playout.end(str(v)))  # type: ignore[misc]
+            self.timeline.at(made, partial(self.playout.end, str(voice)))
         return heard + self.path_ms
 
     def _push(self, voice: int, audio: bytes) -> None:

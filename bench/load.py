@@ -19,6 +19,7 @@ import uvloop
 from bench.process import Usage, children, usage
 from bench.speakers import Caller, Gauge, Model
 from bench.traffic import FRAME_MS, summary
+from bench.twilio_speaker import TwilioCaller
 
 SETTLE_S = 1.0
 START_S = 20.0
@@ -28,10 +29,11 @@ OPEN_GAP_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """How one caller reaches the program: its path and the headers that ACS would send."""
+    """How one caller reaches the program: its path and the headers that ACS would send, or Twilio for its call `twilio`."""
 
     path: str
     headers: dict[str, str] = field(default_factory=dict)
+    twilio: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +117,12 @@ class Generator:
         before = _sample(order.pid)
         turning = asyncio.ensure_future(self._wheel.turn())
         callers: list[Caller] = []
+        caller: Caller
         for number, call in enumerate(order.calls):
-            caller = Caller(call.path, call.headers, number, gauge, order.audio, order.silent)
+            if call.twilio:
+                caller = TwilioCaller(call.path, call.headers, number, gauge.twilio, call.twilio)
+            else:
+                caller = Caller(call.path, call.headers, number, gauge, order.audio, order.silent)
             callers.append(caller)
             await loop.create_connection(partial(_same, caller), "127.0.0.1", order.port)
             self._wheel.slots[number * 3 % FRAME_MS].append(caller)
@@ -150,10 +156,11 @@ class Generator:
             "broken": broken,
             "left_open": len(left),
             "frames": counts if order.audio is None else {"sent_up": counts["sent_up"], "heard": heard},
-            "unknown": gauge.unknown,
+            "unknown": gauge.unknown + gauge.twilio.unknown,
             "gaps": _gaps(callers, models),
             "up": summary(gauge.up),
             "down": summary(gauge.down),
+            "twilio": {"up": summary(gauge.twilio.up), "down": summary(gauge.twilio.down)},
             "cpu_s": round(end[0].cpu - start[0].cpu, 3),
             "cpu_user_s": round(end[0].user - start[0].user, 3),
             "cpu_system_s": round(end[0].system - start[0].system, 3),

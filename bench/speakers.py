@@ -5,7 +5,7 @@ import time
 from array import array
 
 from bench.frames import TEXT, Peer, header
-from bench.traffic import STAMP_CHARS, Ear, Window, noise, stamp
+from bench.traffic import FRAME_BYTES, STAMP_CHARS, ULAW_BYTES, Ear, Window, noise, stamp
 
 now_ns = time.monotonic_ns
 
@@ -28,13 +28,20 @@ _DATA = (b'"Data":"', b'"data":"')
 
 
 class Gauge:
-    """What all peers of one run write into."""
+    """What all peers of one run write into.
 
-    def __init__(self) -> None:
-        self.window = Window()
+    Attributes:
+        up: latencies (ms) from callers to models.
+        down: back again.
+        twilio: the gauge of the calls on the Twilio line; of the same window.
+    """
+
+    def __init__(self, window: Window | None = None) -> None:
+        self.window = window or Window()
         self.up: array[float] = array("d")
         self.down: array[float] = array("d")
         self.unknown = 0
+        self.twilio = self if window else Gauge(self.window)
 
 
 class Caller(Peer):
@@ -125,7 +132,11 @@ class Model(Peer):
         ids = f'"response_id":"resp_{number:06d}","item_id":"item_{number:06d}"'
         self._head = b'{"type":"response.output_audio.delta","event_id":"event_'
         self._middle = f'",{ids},"output_index":0,"content_index":0,"delta":"'.encode()
-        self._rest = noise(number) + b'"}'
+        self._speak(FRAME_BYTES)
+
+    def _speak(self, frame_bytes: int) -> None:
+        """Frames of this many bytes, from now on."""
+        self._rest = noise(self.number, frame_bytes) + b'"}'
         size = len(self._head) + 8 + len(self._middle) + STAMP_CHARS + len(self._rest)
         self._front = header(TEXT, size, masked=False) + self._head
 
@@ -144,6 +155,9 @@ class Model(Peer):
         event = json.loads(text)
         kind = event.get("type")
         if kind == "session.update":
+            if event["session"]["audio"]["input"]["format"]["type"] == "audio/pcmu":
+                self._gauge, self.ear = self._gauge.twilio, Ear(ULAW_BYTES)
+                self._speak(ULAW_BYTES)
             self._tell("session.updated", session={**event["session"], "id": f"sess_{self.number}"})
         elif kind == "response.create" and not self.talking:
             response = {

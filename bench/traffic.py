@@ -1,4 +1,4 @@
-"""The frames of the benchmark: 20 ms of 24 kHz PCM16 in base64, with a stamp where the first twelve samples would be.
+"""The frames of the benchmark: 20 ms of 24 kHz PCM16 (or of mu-law) in base64, with a stamp where the first samples would be.
 
 The stamp says when, who and which; the rest of a frame is the speaker's own noise, so that a lost, doubled, swapped,
 mixed-up or damaged frame is noticed. Both directions and both programs under test carry exactly these frames.
@@ -16,11 +16,13 @@ _STAMP = struct.Struct("<QIIQ")
 _MAGIC = 0x5041544348434F52
 STAMP_CHARS = 32
 FRAME_CHARS = 1280
+FRAME_BYTES = 960
+ULAW_BYTES = 160
 
 
-def noise(seed: int) -> bytes:
-    """The base64 text behind a speaker's stamps: 1248 characters."""
-    return base64.b64encode(random.Random(seed).randbytes(960 - _STAMP.size))
+def noise(seed: int, size: int = FRAME_BYTES) -> bytes:
+    """The base64 text behind a speaker's stamps in a frame of `size` bytes: 1248 characters of 1280, or 184 of Twilio's 216."""
+    return base64.b64encode(random.Random(seed).randbytes(size - _STAMP.size))
 
 
 def stamp(at_ns: int, speaker: int, number: int) -> bytes:
@@ -33,6 +35,7 @@ class Ear:
     """What one side of one call has heard, checked frame by frame.
 
     Attributes:
+        size: bytes of a frame.
         speaker: who is heard; -1 until the first frame.
         received: good frames.
         lost: numbers that were skipped.
@@ -42,6 +45,7 @@ class Ear:
         gaps: where frames were skipped: the first number missing, and how many; the first ten.
     """
 
+    size: int = FRAME_BYTES
     speaker: int = -1
     received: int = 0
     lost: int = 0
@@ -61,8 +65,8 @@ class Ear:
             return
         if self.speaker < 0 and magic == _MAGIC:
             self.speaker = speaker
-            self._noise = noise(speaker)
-        if magic != _MAGIC or len(audio) != FRAME_CHARS:
+            self._noise = noise(speaker, self.size)
+        if magic != _MAGIC or len(audio) != STAMP_CHARS + len(self._noise):
             self.damaged += 1
             return
         if speaker != self.speaker:

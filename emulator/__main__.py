@@ -10,7 +10,8 @@ import msgspec
 import yaml
 
 from emulator import loop
-from emulator.service import Emulator, EmulatorConfig
+from emulator.config import EmulatorConfig
+from emulator.service import Emulator
 from shared.errors import ConfigurationError, PatchcordError
 from shared.telemetry import configure_logging
 

@@ -14,10 +14,11 @@ from emulator.event_grid.subscriptions import Subscription
 from emulator.event_grid.validation import SubscriptionRefused
 from emulator.faults import parse_faults
 from emulator.openapi import document
+from emulator.twilio.control import TwilioControl
 from shared.errors import InvalidInput, NotFound, PatchcordError, Unauthenticated
 
 if TYPE_CHECKING:
-    from emulator.phone.call import PhoneCall
+    from emulator.phone.scripted import ScriptedCall
     from emulator.service import Emulator
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -67,6 +68,8 @@ class ControlApi:
         router.add_post(PHONES, self._guarded(self._add_phone))
         router.add_get(PHONES, self._guarded(self._phones))
         router.add_delete(f"{PHONES}/{{at}}", self._guarded(self._remove_phone))
+        for method, path, handler in TwilioControl(self._emulator).routes():
+            router.add_route(method, path, self._guarded(handler))
         router.add_get(DOCUMENT, self._document)
         # Whoever was sent the one-time key may come; CloudEvents endpoints may POST (acs.md 5.4).
         router.add_get(f"{VALIDATIONS}/{{key}}", self._confirm)
@@ -85,7 +88,7 @@ class ControlApi:
 
         return guarded
 
-    def _call(self, request: web.Request) -> "PhoneCall":
+    def _call(self, request: web.Request) -> "ScriptedCall":
         call = self._emulator.calls.get(request.match_info["id"])
         if call is None:
             raise NotFound("no such call")

@@ -59,6 +59,8 @@ class Faults:
         rest_timeout: for an operation how many of its requests are never answered and have no effect.
         failing_targets: addresses (`+1…`, `8:acs:…`) at which a transfer or an invitation fails.
         clock_skew_s: the signing clock is ahead by this much (s).
+        bad_signatures: so many of Twilio's requests and upgrades are signed with a key that is not the account's.
+        webhook_delay_s: Twilio holds each of its requests back by this much (s).
     """
 
     duplicate_events: int = 0
@@ -84,6 +86,8 @@ class Faults:
     unknown_kinds: int = 0
     rest_retry_after_s: int | None = 1
     rest_timeout: Mapping[str, int] = field(default_factory=dict)
+    bad_signatures: int = 0
+    webhook_delay_s: float = 0.0
 
     def copy(self) -> "Faults":
         """Another one with the same values, for a call of its own."""
@@ -112,7 +116,9 @@ class Faults:
 
     # --- counts that go down as faults happen ---
 
-    def take(self, name: Literal["media_refused", "lost_events", "unknown_callbacks"]) -> bool:
+    def take(
+        self, name: Literal["media_refused", "lost_events", "unknown_callbacks", "bad_signatures"]
+    ) -> bool:
         """Whether this fault is due; if so, there is one less of it."""
         left: int = getattr(self, name)
         if left <= 0:

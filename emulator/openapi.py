@@ -1,15 +1,8 @@
-"""The control API as an OpenAPI 3.1 document; the schemas of faults and subscriptions come from their classes."""
+"""The control API as an OpenAPI 3.1 document."""
 
-import inspect
-import re
 from typing import Any
 
-import msgspec
-
-from emulator.event_grid.subscriptions import Subscription
-from emulator.faults import Faults
-from emulator.phone.callee import LONGEST_MS, ON_RING
-from emulator.phone.script import SHORT_FORMS
+from emulator.openapi_schemas import ref, schemas
 
 type Json = dict[str, Any]
 
@@ -18,7 +11,6 @@ ABOUT = (
     "Dial scripted calls into the app under test, follow what happens, and let things go wrong. "
     "It is served beside the emulated Azure Communication Services on the same port; it is no part of Azure."
 )
-ATTRIBUTE = re.compile(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
@@ -33,7 +25,7 @@ def document(server: str) -> Json:
         "info": {"title": TITLE, "version": "1", "description": ABOUT},
         "servers": [{"url": server}],
         "security": [{"controlKey": []}],
-        "paths": _paths(),
+        "paths": _paths() | _twilio(),
         "components": {
             "securitySchemes": {
                 "controlKey": {
@@ -42,13 +34,9 @@ def document(server: str) -> Json:
                     "description": "The emulator's control key.",
                 }
             },
-            "schemas": _schemas(),
+            "schemas": schemas(),
         },
     }
-
-
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _content(schema: Json, kind: str = "application/json") -> Json:
@@ -72,7 +60,7 @@ def _operation(
         responses[success]["content"] = _content(schema, kind)
     texts = {"400": "A field is wrong; the message names it.", "404": "There is none by that name."}
     for status in errors:
-        responses[status] = {"description": texts[status], "content": _content(_ref("Error"))}
+        responses[status] = {"description": texts[status], "content": _content(ref("Error"))}
     operation: Json = {"summary": summary, "responses": responses}
     if parameters:
         operation["parameters"] = parameters
@@ -81,7 +69,7 @@ def _operation(
     if open_to_all:
         operation["security"] = []
     else:
-        responses["401"] = {"description": "No or a wrong control key.", "content": _content(_ref("Error"))}
+        responses["401"] = {"description": "No or a wrong control key.", "content": _content(ref("Error"))}
     return operation
 
 
@@ -130,8 +118,8 @@ def _paths() -> Json:
                 "Dial a scripted call",
                 "201",
                 "It rings.",
-                schema=_ref("Dialled"),
-                body=_ref("CallerScript"),
+                schema=ref("Dialled"),
+                body=ref("CallerScript"),
                 errors=("400",),
             ),
             "get": _operation(
@@ -141,17 +129,17 @@ def _paths() -> Json:
                 schema={
                     "type": "object",
                     "required": ["calls"],
-                    "properties": {"calls": {"type": "array", "items": _ref("CallSummary")}},
+                    "properties": {"calls": {"type": "array", "items": ref("CallSummary")}},
                 },
             ),
         },
-        one: {"get": about_call("What was measured", "200", "So far.", schema=_ref("CallSummary"))},
+        one: {"get": about_call("What was measured", "200", "So far.", schema=ref("CallSummary"))},
         f"{one}/story": {
             "get": about_call(
                 "The story from its start, until the call has ended",
                 "200",
                 "One event a line, as they happen.",
-                schema=_ref("StoryEvent"),
+                schema=ref("StoryEvent"),
                 kind="application/x-ndjson",
             )
         },
@@ -166,13 +154,13 @@ def _paths() -> Json:
             )
         },
         f"{one}/faults": {
-            "get": about_call("The call's faults", "200", "As they are now.", schema=_ref("Faults")),
+            "get": about_call("The call's faults", "200", "As they are now.", schema=ref("Faults")),
             "post": about_call(
                 "Change some of the call's faults from now on",
                 "200",
                 "As they are now.",
-                schema=_ref("Faults"),
-                body=_ref("Faults"),
+                schema=ref("Faults"),
+                body=ref("Faults"),
             ),
         },
         f"{one}/voice": {"post": voice},
@@ -207,8 +195,8 @@ def _paths() -> Json:
                 "Add a telephone that apps can call, or give it another script",
                 "201",
                 "It can be called from now on; its calls are among all calls.",
-                schema=_ref("Phone"),
-                body=_ref("CalleeScript"),
+                schema=ref("Phone"),
+                body=ref("CalleeScript"),
                 errors=("400",),
             ),
             "get": _operation(
@@ -232,13 +220,13 @@ def _paths() -> Json:
             )
         },
         "/emulator/faults": {
-            "get": _operation("Faults of new calls", "200", "As they are now.", schema=_ref("Faults")),
+            "get": _operation("Faults of new calls", "200", "As they are now.", schema=ref("Faults")),
             "put": _operation(
                 "Replace the faults of new calls; knobs that are left out are back at their defaults",
                 "200",
                 "As they are now.",
-                schema=_ref("Faults"),
-                body=_ref("Faults"),
+                schema=ref("Faults"),
+                body=ref("Faults"),
                 errors=("400",),
             ),
         },
@@ -257,7 +245,7 @@ def _paths() -> Json:
                 "Subscribe, after the validation handshake",
                 "201",
                 "Events are delivered from now on.",
-                body=_ref("Subscription"),
+                body=ref("Subscription"),
                 errors=("400",),
             ),
         },
@@ -267,120 +255,42 @@ def _paths() -> Json:
     }
 
 
-def _described(kind: type, schema: Json) -> Json:
-    """A schema whose properties carry what the class's docstring says about them."""
-    texts = {name: " ".join(text.split()) for name, text in ATTRIBUTE.findall(kind.__doc__ or "")}
-    for name, part in schema["properties"].items():
-        if name in texts:
-            part["description"] = texts[name]
-    schema["description"] = (inspect.getdoc(kind) or "").partition("\n")[0]
-    schema["additionalProperties"] = False
-    schema.pop("title", None)
-    return schema
-
-
-def _schemas() -> Json:
-    _, components = msgspec.json.schema_components(
-        [Faults, Subscription], ref_template="#/components/schemas/{name}"
-    )
-    steps = {name: {"description": inspect.getdoc(kind)} for name, (kind, _) in SHORT_FORMS.items()}
-    bare = [name for name, (_, plain) in SHORT_FORMS.items() if plain is None and name in _WITHOUT_FIELDS]
-    text = {"type": "string"}
-    number = {"type": ["number", "null"]}
+def _twilio() -> Json:
+    """Paths of the emulated Twilio account; without one they answer 404."""
+    number = {"name": "at", "in": "path", "required": True, "schema": {"type": "string"}}
+    flow = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
-        name: _described(kind, components[name])
-        for name, kind in (("Faults", Faults), ("Subscription", Subscription))
-    } | {
-        "AdvancedFilter": components["AdvancedFilter"],
-        "CallerScript": {
-            "type": "object",
-            "description": "Who calls whom, and what the caller does from the answer on.",
-            "required": ["steps"],
-            "additionalProperties": False,
-            "properties": {
-                "from": text
-                | {"default": "+14255550100", "description": "A number, a raw id, or anonymous."},
-                "to": text | {"default": "+18005550000"},
-                "voice": text,
-                "display_name": text,
-                "voip_headers": {"type": "object", "additionalProperties": text},
-                "gives_up_ms": {"type": ["integer", "null"]},
-                "limit_s": {"type": "number"},
-                "faults": _ref("Faults"),
-                "steps": {"type": "array", "minItems": 1, "items": _ref("Step")},
-            },
+        "/emulator/twilio": {
+            "get": _operation(
+                "The emulated Twilio account: numbers, Studio flows, the newest 200 entries of its debugger",
+                "200",
+                "As they are now.",
+                schema=ref("TwilioAccount"),
+                errors=("404",),
+            )
         },
-        "CalleeScript": {
-            "type": "object",
-            "description": "What happens when an address is called. Without steps the person is silent until the call ends.",
-            "required": ["at"],
-            "additionalProperties": False,
-            "properties": {
-                "at": text | {"description": "A number or a raw id."},
-                "on_ring": text | {"enum": list(ON_RING), "default": "pick_up"},
-                "after_ms": {"type": "integer", "default": 100, "minimum": 0, "maximum": LONGEST_MS},
-                "voice": text,
-                "limit_s": {"type": "number"},
-                "display_name": text,
-                "faults": _ref("Faults"),
-                "steps": {"type": "array", "items": _ref("Step")},
-            },
+        "/emulator/twilio/numbers/{at}": {
+            "put": _operation(
+                "Add a number to the account, or let it lead elsewhere",
+                "204",
+                "From the next call on.",
+                body=ref("TwilioNumber"),
+                parameters=[number],
+                errors=("400", "404"),
+            ),
+            "delete": _operation(
+                "Take a number away; its calls go on", "204", "Done.", parameters=[number], errors=("404",)
+            ),
         },
-        "Phone": {
-            "type": "object",
-            "required": ["at", "onRing", "afterMs"],
-            "properties": {"at": text, "onRing": text, "afterMs": {"type": "integer"}},
-        },
-        "Step": {
-            "oneOf": [
-                text | {"enum": bare},
-                {"type": "object", "minProperties": 1, "maxProperties": 1, "properties": steps},
-            ]
-        },
-        "Dialled": {
-            "type": "object",
-            "required": ["id", "correlationId"],
-            "properties": {"id": text, "correlationId": text},
-        },
-        "CallSummary": {
-            "type": "object",
-            "description": "What the telephone measured; times in ms. Grows with the emulator: ignore what you do not know.",
-            "required": ["id", "correlationId", "from", "to", "failed", "ended"],
-            "properties": {
-                "id": text,
-                "correlationId": text,
-                "callConnectionId": {"type": ["string", "null"]},
-                "from": text,
-                "to": text,
-                "failed": {"type": ["string", "null"]},
-                "ended": {
-                    "type": ["object", "null"],
-                    "properties": {"reason": text, "by": text},
-                },
-                "answered_ms": number,
-                "first_audio_ms": number,
-                "ended_ms": number,
-                "live": {"type": "object"},
-                "media": {"type": "object"},
-            },
-        },
-        "StoryEvent": {
-            "type": "object",
-            "required": ["t", "kind"],
-            "properties": {"t": {"type": "number", "description": "ms since dialled"}, "kind": text},
-        },
-        "Error": {
-            "type": "object",
-            "required": ["error"],
-            "properties": {
-                "error": {
-                    "type": "object",
-                    "required": ["code", "message"],
-                    "properties": {"code": text, "message": text},
-                }
-            },
+        "/emulator/twilio/flows/{name}": {
+            "put": _operation(
+                "Add a Studio flow, or change it",
+                "200",
+                "Where it takes calls (`address`), and takes them back (`returns`).",
+                schema={"type": "object", "required": ["address", "returns"]},
+                body=ref("StudioFlow"),
+                parameters=[flow],
+                errors=("400", "404"),
+            )
         },
     }
-
-
-_WITHOUT_FIELDS = frozenset({"listen", "hang_up", "expect_hang_up"})

@@ -2,18 +2,14 @@
 
 import asyncio
 import random
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Self
 
 import aiohttp
 from aiohttp import web
 
-from emulator.acs.auth import is_access_key
 from emulator.acs.bearer import BearerTokens
 from emulator.acs.calls import Call
 from emulator.acs.dialler import Dialler
@@ -31,92 +27,27 @@ from emulator.acs.rest_identity import IdentityRoutes
 from emulator.acs.rest_media import MediaRoutes
 from emulator.acs.rest_recordings import RecordingRoutes
 from emulator.acs.services import Services
-from emulator.acs.signing import ISSUER, Signer
+from emulator.acs.signing import Signer
+from emulator.config import EmulatorConfig
 from emulator.control import VALIDATIONS, ControlApi
 from emulator.event_grid.delivery import EventGrid
 from emulator.event_grid.subscriptions import Subscription
-from emulator.event_grid.topics import Topics, is_topic_key
+from emulator.event_grid.topics import Topics
 from emulator.faults import Faults
+from emulator.kept_calls import keep
 from emulator.pacing import Ticker
-from emulator.phone.call import PhoneCall, Voice, render
+from emulator.phone.call import PhoneCall
 from emulator.phone.callee import CalleeScript, Phonebook, parse_callee
 from emulator.phone.script import CallerScript, parse_script
+from emulator.phone.scripted import ScriptedCall
+from emulator.phone.speaker import RATES, Speaker, Voice
 from emulator.tls import Authority, Tls, open_tls
 from emulator.trace import Trace
 from emulator.trace.http import client_middleware, rest_middleware
-from media_host.speech.synthesiser import Synthesiser
-from shared.errors import ConfigurationError
-from shared.settings import is_loopback
+from emulator.twilio.service import Twilio
+from shared.errors import ConfigurationError, InvalidInput
 
-KEPT_CALLS = 200
-"""So many calls, with those that go on, can be looked back at: in the control API, in `Emulator.calls`."""
-KEPT_AUDIO = 128 * 1024 * 1024
-"""Bytes of what was said and heard in ended calls; older calls lose their audio first. One minute of a call is 5.8 MB at 24 kHz."""
 SHUTDOWN_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class EmulatorConfig:
-    """How an emulator is set up.
-
-    Attributes:
-        host: loopback address to listen on.
-        port: port to listen on; 0 takes a free one.
-        access_key: the ACS resource's access key, base64.
-        control_key: bearer key of the control API.
-        resource_id: the ACS resource's immutable id: the audience of its JWTs.
-        subscriptions: event subscriptions, validated at start.
-        time_scale: factor on Event Grid's retry schedule and time to live; 1 is real time.
-        dead_letter: folder for events that could not be delivered, or None.
-        ring_timeout_s: an unanswered call is gone after this (s).
-        issuer: the `iss` claim of ACS's JWTs.
-        seed: of everything that is shuffled.
-        numbers: phone numbers of the resource: a transfer or a call of an app to one of them is an IncomingCall, if that is
-            subscribed to. Other numbers are its own when a subscription's filter on `data.to.rawId` names them. ACS users
-            always are.
-        tls_folder: where the certificate authority is kept; with it the emulator speaks https (see `emulator.tls`).
-        trace_folder: where the wire trace of each call goes, or None for none (see `emulator.trace`).
-        topics: custom Event Grid topics: access keys (base64) by name.
-    """
-
-    host: str
-    port: int
-    access_key: str = field(repr=False)
-    control_key: str = field(repr=False)
-    resource_id: str
-    subscriptions: Sequence[Subscription] = ()
-    time_scale: float = 1.0
-    dead_letter: Path | None = None
-    ring_timeout_s: float = 115.0
-    issuer: str = ISSUER
-    seed: int | None = None
-    numbers: Sequence[str] = ()
-    tls_folder: Path | None = None
-    trace_folder: Path | None = None
-    topics: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    def check(self) -> None:
-        """See that an emulator can start with it.
-
-        Raises:
-            ConfigurationError: names the wrong part.
-        """
-        if not is_loopback(self.host):
-            raise ConfigurationError("host", "a loopback address such as 127.0.0.1", self.host)
-        if not is_access_key(self.access_key):
-            raise ConfigurationError("access_key", "base64 of at least 16 bytes")
-        if len(self.control_key) < 16:
-            raise ConfigurationError("control_key", "at least 16 characters")
-        if not self.resource_id:
-            raise ConfigurationError("resource_id", "the ACS resource's immutable id, a GUID")
-        for name, key in self.topics.items():
-            if not re.fullmatch(r"[A-Za-z0-9-]{3,50}", name) or not is_topic_key(key):
-                raise ConfigurationError(
-                    f"topics.{name}",
-                    "3 to 50 letters, digits and -, with a key of base64 of at least 16 bytes",
-                )
-        for subscription in self.subscriptions:
-            subscription.check()
 
 
 class Emulator:
@@ -131,6 +62,7 @@ class Emulator:
     Attributes:
         trace: the wire trace, or None.
         watchers: called with each new call of a telephone.
+        twilio: the emulated Twilio account after `start`, if there is one.
     """
 
     def __init__(
@@ -146,11 +78,9 @@ class Emulator:
         self.trace = trace
         self.faults = faults or Faults()
         self.ticker = Ticker()
-        self.calls: dict[str, PhoneCall] = {}
-        self.watchers: list[Callable[[PhoneCall], None]] = []
-        self._voice = voice
-        self._own_voice: Synthesiser | None = None
-        self._voice_lock = asyncio.Lock()
+        self.calls: dict[str, ScriptedCall] = {}
+        self.watchers: list[Callable[[ScriptedCall], None]] = []
+        self._speaker = Speaker(voice)
         self._hearing = Hearing()
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -163,6 +93,7 @@ class Emulator:
         self._identities: Identities | None = None
         self._recordings: Recordings | None = None
         self._own_trace: Trace | None = None
+        self.twilio: Twilio | None = None
         self._port = 0
 
     async def __aenter__(self) -> Self:
@@ -268,7 +199,7 @@ class Emulator:
         self._phones = exchange.phones = Phonebook(exchange, self._keep)
         tokens = BearerTokens(signer, config.resource_id, config.access_key, self._base)
         door = Authenticator(config.access_key, tokens, lambda: self._base().partition("://")[2])
-        sounds = services.sounds = Sounds(self._session, self._speaker)
+        sounds = services.sounds = Sounds(self._session, self._speaker.voice)
         services.on_made.append(set_up)
         if self.trace is not None:
             services.on_made.append(partial(_introduce, self.trace))
@@ -279,12 +210,27 @@ class Emulator:
         routes += IdentityRoutes(self._identities).routes()
         routes += RecordingRoutes(exchange, self._recordings).routes()
         routes += MediaRoutes(exchange, sounds, self._hearing).routes()
+        if config.twilio is not None:
+            self.twilio = Twilio(
+                config.twilio,
+                ticker=self.ticker,
+                dialler=services.dialler,
+                sounds=sounds,
+                phonebook=self._phones,
+                speaker=self._speaker,
+                keep=self._keep,
+                base=self._base,
+                tls=client_tls,
+                trace=self.trace,
+            )
         middlewares = [rest_middleware(self.trace)] if self.trace else []
         app = web.Application(client_max_size=MAX_BODY, middlewares=middlewares)
         tokens.add_to(app.router)
         self._rest = RestApi(exchange, door, signer, self._base, routes)
         self._rest.add_to(app.router)
         ControlApi(self, config.control_key).add_to(app.router)
+        if self.twilio is not None:
+            self.twilio.add_to(app.router)
         Topics(self._grid, config.topics, self._base).add_to(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
@@ -315,39 +261,33 @@ class Emulator:
 
     async def dial(
         self, script: CallerScript | dict[str, object], *, faults: Faults | None = None
-    ) -> PhoneCall:
+    ) -> ScriptedCall:
         """Make a scripted call; returns when it rings.
 
         Raises:
-            InvalidInput: the script is wrong; names the place.
+            InvalidInput: the script is wrong, or on a line that there is not; names the place.
             AgentUnavailable: the caller's synthesiser does not start.
         """
         if self._exchange is None:
             raise RuntimeError("the emulator has not been started")
         parsed = script if isinstance(script, CallerScript) else parse_script(script)
-        voice = await self._speaker() if parsed.texts() else None
-        speech = await render(parsed, voice)
         if faults is None:
             faults = self.faults.copy()
             faults.set(parsed.faults)
+        if parsed.line == "twilio":
+            if self.twilio is None:
+                raise InvalidInput("line", "acs: this emulator has no Twilio account")
+            return await self.twilio.dial(parsed, faults)
+        speech = await self._speaker.speech(parsed)
         call = PhoneCall(parsed, speech, self._exchange, faults)
         self._keep(call)
         call.dial()
         return call
 
-    def _keep(self, call: PhoneCall) -> None:
-        self.calls[call.id] = call
+    def _keep(self, call: ScriptedCall) -> None:
+        keep(self.calls, call)
         for watcher in self.watchers:
             watcher(call)
-        over = [kept for kept in self.calls.values() if kept.is_over]
-        for gone in over[: max(0, len(self.calls) - KEPT_CALLS)]:
-            del self.calls[gone.id]
-            gone.forget_audio()
-        left = KEPT_AUDIO
-        for kept in reversed(over):
-            left -= kept.kept_bytes
-            if left < 0:
-                kept.forget_audio()
 
     @property
     def phones(self) -> Phonebook:
@@ -364,22 +304,14 @@ class Emulator:
             AgentUnavailable: the person's synthesiser does not start.
         """
         parsed = script if isinstance(script, CalleeScript) else parse_callee(script)
-        voice = await self._speaker() if parsed.script.texts() else None
-        self.phones.add(parsed, await render(parsed.script, voice))
+        rates = [rate for line, some in RATES.items() if line == "acs" or self.twilio for rate in some]
+        self.phones.add(parsed, await self._speaker.speech(parsed.script, rates))
         return parsed
-
-    async def _speaker(self) -> Voice:
-        if self._voice is not None:
-            return self._voice
-        async with self._voice_lock:
-            if self._own_voice is None:
-                synthesiser = Synthesiser()
-                await synthesiser.start()
-                self._own_voice = synthesiser
-        return self._own_voice
 
     async def close(self) -> None:
         """End all calls and stop; idempotent."""
+        if self.twilio is not None:
+            await self.twilio.close()
         if self._exchange is not None:
             await self._exchange.close()
         if self._recordings is not None:
@@ -394,9 +326,7 @@ class Emulator:
             await self._session.close()
         if self._own_trace is not None:
             await asyncio.to_thread(self._own_trace.close)
-        if self._own_voice is not None:
-            await self._own_voice.close()
-            self._own_voice = None
+        await self._speaker.close()
         await self._hearing.close()
 
 

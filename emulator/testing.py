@@ -22,10 +22,11 @@ from typing import Any, Self
 
 import pytest
 
+from emulator.config import EmulatorConfig
 from emulator.event_grid.config import parse_subscription
 from emulator.faults import Faults
-from emulator.phone.call import PhoneCall
-from emulator.service import Emulator, EmulatorConfig
+from emulator.phone.scripted import ScriptedCall
+from emulator.service import Emulator
 
 WAIT_S = 30.0
 
@@ -40,7 +41,7 @@ class DialledCall:
         correlation_id: ACS's, as in the IncomingCall event.
     """
 
-    def __init__(self, call: PhoneCall, emulator: "AcsEmulator") -> None:
+    def __init__(self, call: ScriptedCall, emulator: "AcsEmulator") -> None:
         self.id = call.id
         self.correlation_id = call.correlation_id
         self._call = call

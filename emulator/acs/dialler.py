@@ -22,13 +22,19 @@ class Dialler:
         self._made = 0
 
     def socket(
-        self, uri: str, headers: Mapping[str, str], on_message: OnMessage, on_close: OnClose
+        self,
+        uri: str,
+        headers: Mapping[str, str],
+        on_message: OnMessage,
+        on_close: OnClose,
+        *,
+        call: str | None = None,
     ) -> MediaSocket:
-        """A socket to the app's address; see `MediaSocket`."""
+        """A socket to the app's address; see `MediaSocket`. `call`: whose it is in the trace, when no header says so."""
         if self._trace is None:
             return MediaSocket(uri, headers, on_message, on_close, self._tls)
         self._made += 1
-        tracer = SocketTrace(self._trace, uri, dict(headers), self._made)
+        tracer = SocketTrace(self._trace, uri, dict(headers), self._made, call=call)
         return _TracedSocket(uri, headers, on_message, on_close, self._tls, tracer)
 
 

@@ -44,6 +44,7 @@ class MediaSocket(asyncio.Protocol):
 
     Attributes:
         dropped: frames that were not sent because the peer is too slow.
+        on_binary: called for each binary message, if somebody wants to know; ACS ignores them.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class MediaSocket(asyncio.Protocol):
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.dropped = 0
+        self.on_binary: Callable[[], None] | None = None
         self._uri = parse_uri(uri)
         self._protocol = ClientProtocol(self._uri, max_size=MAX_MESSAGE, logger=_WIRE_LOG)
         self._headers = headers
@@ -74,6 +76,12 @@ class MediaSocket(asyncio.Protocol):
     def is_open(self) -> bool:
         """Whether frames can be sent."""
         return self._is_open
+
+    @property
+    def protocol_broken(self) -> bool:
+        """Whether the peer sent something that is no WebSocket frame, or one that must not be."""
+        broken = self._protocol.parser_exc
+        return broken is not None and not isinstance(broken, EOFError)
 
     async def open(self, timeout_s: float) -> None:
         """Connect and upgrade.
@@ -146,7 +154,9 @@ class MediaSocket(asyncio.Protocol):
         self._opened.set_result(None)
 
     def _frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
+        if frame.opcode is Opcode.BINARY and self.on_binary is not None:
+            self.on_binary()
+        elif frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
             if frame.fin and not self._parts:
                 self._on_message(bytes(frame.data))
                 return

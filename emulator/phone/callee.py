@@ -54,7 +54,7 @@ def parse_callee(value: object) -> CalleeScript:
     if not isinstance(value, dict):
         raise InvalidInput("phone", "a mapping with at, on_ring and steps")
     rest = {key: item for key, item in value.items() if key not in OWN}
-    for taken in ("from", "to", "gives_up_ms", "voip_headers"):
+    for taken in ("from", "to", "gives_up_ms", "voip_headers", "line"):
         if taken in rest:
             raise InvalidInput(taken, "nothing: a telephone that is called has an address `at`")
     on_ring, after_ms = value.get("on_ring", "pick_up"), value.get("after_ms", 100)
@@ -101,9 +101,13 @@ class Phonebook:
         """Take a telephone away; calls that it has go on. False when there is none."""
         return self._phones.pop(at.removeprefix("4:"), None) is not None
 
+    def find(self, at: str) -> tuple[CalleeScript, Speech] | None:
+        """The telephone at an address, or None."""
+        return self._phones.get(at.removeprefix("4:"))
+
     def ring(self, offer: Offer) -> bool:
         """See `exchange.Phones`."""
-        found = self._phones.get(address(offer.parties.callee))
+        found = self.find(address(offer.parties.callee))
         if found is None:
             return False
         callee, speech = found

@@ -16,7 +16,7 @@ Unless a step says otherwise with `within_s`, it may take 20 s.
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import yaml
@@ -134,6 +134,7 @@ class CallerScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         gives_up_ms: hang up when nobody answers within this time (ms), or None to wait.
         limit_s: the whole script may take so long (s).
         faults: knobs of `Faults` for this call, over those of the emulator.
+        line: `acs`, or `twilio` for a number of the emulated Twilio account.
         steps: from the answer on; after the last one the caller hangs up.
     """
 
@@ -146,6 +147,7 @@ class CallerScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     gives_up_ms: int | None = None
     limit_s: float = 300.0
     faults: dict[str, Any] = {}
+    line: Literal["acs", "twilio"] = "acs"
 
     def texts(self) -> tuple[str, ...]:
         """All that the caller will say."""

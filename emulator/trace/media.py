@@ -1,6 +1,7 @@
 """Media sockets in the trace: the first frames, then counts per second; every other message by its kind alone.
 
-Pressed keys and spoken words are never written: a `DtmfData` line says that a key was sent, not which.
+Pressed keys and spoken words are never written: a `DtmfData` line says that a key was sent, not which. ACS names a message's kind
+`kind`, Twilio `event`.
 """
 
 import json
@@ -15,7 +16,9 @@ FIRST_FRAMES = 3
 MAX_OTHER = 1000
 """Lines for messages that are not audio, of one socket; after that they are only counted."""
 TO_APP, FROM_APP = "to app", "from app"
-_KIND = re.compile(rb'\s*\{\s*"kind"\s*:\s*"(\w{1,40})"', re.IGNORECASE)
+_KIND = re.compile(rb'\s*\{\s*"(?:kind|event)"\s*:\s*"(\w{1,40})"', re.IGNORECASE)
+_AUDIO = frozenset({"audiodata", "media"})
+_NAMES = frozenset({"kind", "event"})
 _SHOWN = frozenset({"audiometadata", "transcriptionmetadata"})
 _SILENT = re.compile(rb'"silent"\s*:\s*true', re.IGNORECASE)
 
@@ -31,7 +34,7 @@ def kind_of(message: bytes) -> str:
         return "?"
     if not isinstance(value, dict):
         return "?"
-    kind = next((item for key, item in value.items() if key.lower() == "kind"), None)
+    kind = next((item for key, item in value.items() if key.lower() in _NAMES), None)
     return kind[:40] if isinstance(kind, str) else "?"
 
 
@@ -53,6 +56,7 @@ class SocketTrace:
         uri: the app's address.
         headers: of the upgrade.
         number: of the connection, to tell a call's sockets apart.
+        call: whose it is; None when the headers say so.
         now: seconds, monotonic.
     """
 
@@ -63,11 +67,13 @@ class SocketTrace:
         headers: dict[str, str],
         number: int,
         now: Callable[[], float] = time.monotonic,
+        *,
+        call: str | None = None,
     ) -> None:
         self._trace = trace
         self._now = now
         self._number = number
-        self._call = trace.learn(
+        self._call = call or trace.learn(
             {
                 "correlationId": headers.get("x-ms-call-correlation-id"),
                 "callConnectionId": headers.get("x-ms-call-connection-id"),
@@ -103,7 +109,7 @@ class SocketTrace:
         """A message went `TO_APP` or came `FROM_APP`."""
         self.opened()
         kind = kind_of(message)
-        if kind.lower() == "audiodata":
+        if kind.lower() in _AUDIO:
             self._audio(way, message)
         else:
             self._other(way, kind, message)

@@ -9,6 +9,9 @@ type Json = dict[str, Any]
 
 TO_APP = "acs → app"
 FROM_APP = "app → acs"
+FROM_TWILIO = "twi → app"
+TO_TWILIO = "app → twi"
+TO_NOBODY = "twi      "
 PREFIX = "Microsoft.Communication."
 CALLS = "/calling/callConnections"
 
@@ -47,6 +50,11 @@ def _row(record: Json) -> tuple[str, str]:
     what = record["what"]
     if what == "media":
         return _media(record)
+    if what == "notice":
+        return TO_NOBODY, f"{what:<8}  {record['code']} {record['text']}: {record['detail']}"
+    if what == "twilio":
+        asked = f"{record['purpose']}: {record['method']} {record['where']}"
+        return FROM_TWILIO, f"{what:<8}  {asked:<44}  {record['status']}  {record['ms']:.0f} ms"
     name = {"rest": _operation, "callback": _callback, "event": _event}.get(what, _fetch)(record)
     ending = record.get("status", record.get("error"))
     code = _error_code(record)
@@ -107,7 +115,9 @@ def _context(record: Json) -> str:
 
 
 def _media(record: Json) -> tuple[str, str]:
-    arrow = FROM_APP if record.get("dir") == "from app" else TO_APP
+    at_twilio = str(record.get("call")).startswith("CA")  # a CallSid; ACS's ids are GUIDs, in small letters
+    arrows = (TO_TWILIO, FROM_TWILIO) if at_twilio else (FROM_APP, TO_APP)
+    arrow = arrows[record.get("dir") != "from app"]
     name, socket = record["is"], f"media {record['socket']}"
     if name == "opened":
         text = f"opened {record['where']}  {record['ms']:.0f} ms"

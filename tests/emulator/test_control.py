@@ -12,26 +12,13 @@ import yaml
 
 from emulator.__main__ import load_config
 from shared.errors import ConfigurationError
-from tests.support.app import ACCESS_KEY, CONTROL_KEY, RESOURCE, App, emulated_app, sine
+from tests.support.app import ACCESS_KEY, CONTROL_KEY, RESOURCE, App, sine
 from tests.support.timing import patience
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = {"from": "+14255550100", "to": "+18005550000", "steps": [{"tone": {"hz": 500, "seconds": 0.1}}]}
-
-
-@pytest.fixture
-async def app():
-    async with emulated_app() as app:
-        yield app
-
-
-@pytest.fixture
-async def http(app: App):
-    headers = {"Authorization": f"Bearer {CONTROL_KEY}"}
-    async with aiohttp.ClientSession(app.emulator.endpoint, headers=headers) as session:
-        yield session
 
 
 async def test_a_call_over_http(app: App, http: aiohttp.ClientSession) -> None:

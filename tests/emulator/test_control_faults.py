@@ -7,26 +7,13 @@ import pytest
 from aiohttp import web
 
 from emulator.faults import Faults
-from tests.support.app import CONTROL_KEY, App, emulated_app
+from tests.support.app import App
 from tests.support.serving import serving
 from tests.support.timing import patience
 
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
 WAIT = {"wait_ms": 60_000}
-
-
-@pytest.fixture
-async def app():
-    async with emulated_app() as app:
-        yield app
-
-
-@pytest.fixture
-async def http(app: App):
-    headers = {"Authorization": f"Bearer {CONTROL_KEY}"}
-    async with aiohttp.ClientSession(app.emulator.endpoint, headers=headers) as session:
-        yield session
 
 
 async def send(

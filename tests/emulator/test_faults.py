@@ -21,12 +21,6 @@ def script(*steps: object, **more: object) -> dict:
     return {"steps": list(steps), **more}
 
 
-@pytest.fixture
-async def app():
-    async with emulated_app() as app:
-        yield app
-
-
 async def finish(app: App, call) -> None:
     call.hang_up()
     await asyncio.wait_for(call.ended(), patience(15))
@@ -212,7 +206,7 @@ async def test_429_with_and_without_retry_after(after_s: int | None, retried: bo
         async def answer(data: dict) -> None:
             try:
                 await app.answer(data)
-            except Exception as error:
+            except Exception as error:  # which one it was is looked at below
                 refused.append(error)
 
         app.on_call = answer
@@ -240,7 +234,7 @@ async def test_a_request_that_is_never_answered(app: App) -> None:
     async def impatient(data: dict) -> None:
         try:
             await app.answer(data, retry_total=0, read_timeout=0.2)
-        except Exception as error:
+        except Exception as error:  # which one it was is looked at below
             outcome.append(error)
 
     app.on_call = impatient

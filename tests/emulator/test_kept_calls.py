@@ -25,7 +25,7 @@ async def calls_one_after_the_other(app: App, count: int) -> list[PhoneCall]:
 
 
 async def test_the_oldest_calls_lose_their_audio_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulator.service.KEPT_AUDIO", 60_000)  # one call of 0.2 s has at least 19,200
+    monkeypatch.setattr("emulator.kept_calls.KEPT_AUDIO", 60_000)  # one call of 0.2 s has at least 19,200
     async with emulated_app() as app:
         made = await calls_one_after_the_other(app, 6)
         assert made[0].heard_wav() is None
@@ -37,7 +37,7 @@ async def test_the_oldest_calls_lose_their_audio_first(monkeypatch: pytest.Monke
 
 
 async def test_only_so_many_calls_are_kept_and_the_others_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulator.service.KEPT_CALLS", 2)
+    monkeypatch.setattr("emulator.kept_calls.KEPT_CALLS", 2)
     async with emulated_app() as app:
         made = await calls_one_after_the_other(app, 4)
         assert list(app.emulator.calls) == [call.id for call in made[-2:]]
@@ -49,8 +49,8 @@ async def test_only_so_many_calls_are_kept_and_the_others_are_gone(monkeypatch: 
 
 
 async def test_a_call_that_goes_on_keeps_its_audio(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emulator.service.KEPT_AUDIO", 0)
-    monkeypatch.setattr("emulator.service.KEPT_CALLS", 1)
+    monkeypatch.setattr("emulator.kept_calls.KEPT_AUDIO", 0)
+    monkeypatch.setattr("emulator.kept_calls.KEPT_CALLS", 1)
     async with emulated_app() as app:
         going = await app.emulator.dial({"steps": [{"wait_ms": 60_000}]})
         await going.first("answered")

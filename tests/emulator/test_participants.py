@@ -26,12 +26,6 @@ WAIT = {"steps": [{"wait_ms": 60_000}]}
 NOBODY = PhoneNumberIdentifier("+19995550100")
 
 
-@pytest.fixture
-async def app():
-    async with emulated_app() as app:
-        yield app
-
-
 async def ended(call) -> None:
     async with asyncio.timeout(patience(20)):
         await call.ended()

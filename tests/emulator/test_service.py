@@ -23,12 +23,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:Depreca
 WAIT = {"wait_ms": 60_000}
 
 
-@pytest.fixture
-async def app():
-    async with emulated_app() as app:
-        yield app
-
-
 class Whistle:
     """A voice that costs nothing: 400 ms of a tone for any text."""
 

@@ -41,6 +41,7 @@ STATUS = {
     "play": 202,
     "recognize": 202,
     "stopMediaStreaming": 202,
+    "cancelAllMediaOperations": 202,
     "properties": 200,
 }
 ACCESS_KEY = "c2VjcmV0LWtleS1vZi10aGUtdGVzdA=="
@@ -70,6 +71,7 @@ class AcsRest:
         self.requests: list[Recorded] = []
         self.connection_id = "cc-1"
         self.state = "connected"
+        self.streaming = ""  # the state of the audio connection, or "" to say nothing of it
         self.participants = ["4:+14255550100", "8:acs:resource_app"]
         self.hold = None  # an asyncio.Event: answers wait for it
         self.arrived = asyncio.Event()
@@ -123,6 +125,11 @@ class AcsRest:
                 "callConnectionState": "connecting" if operation == "create" else self.state,
                 "serverCallId": "server-1",
                 "correlationId": "corr-1",
+                **(
+                    {"mediaStreamingSubscription": {"id": "m", "state": self.streaming}}
+                    if self.streaming
+                    else {}
+                ),
             }
         if operation == "participants":
             roster = [{"identifier": {"rawId": who, "kind": "unknown"}} for who in self.participants]

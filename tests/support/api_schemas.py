@@ -46,4 +46,6 @@ def reply_problems(path: str, method: str, status: int, body: bytes) -> list[str
     content = answer.get("content")
     if content is None:
         return [] if not body else ["a body where there is none"]
+    if "application/json" not in content:
+        return [] if body else ["no body where there is one"]
     return schema_problems(content["application/json"]["schema"], json.loads(body))

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from shared.application import Application
 from shared.calls.admission import Heartbeat, write_heartbeat
@@ -16,6 +15,7 @@ from shared.calls.repository import new_call_id
 from shared.errors import StoreUnavailable
 from shared.security.tokens import Audience
 from tests.support.acs_rest import ACCESS_KEY, AcsRest
+from tests.support.rsa_keys import next_key
 
 START = 1_800_000_000.0
 CONTEXT = "eyJhbGciOiJub25lIn0.eyJjYyI6InNlY3JldCJ9."
@@ -56,7 +56,7 @@ class Signer:
 
     def __init__(self, clock: Clock, kid: str = "acs-1") -> None:
         self.kid, self.clock = kid, clock
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.key = next_key()
 
     def jwks(self) -> str:
         numbers = self.key.public_key().public_numbers()
@@ -204,7 +204,7 @@ async def open_world(folder: Path, monkeypatch, **more: str):
             return signer.jwks()
 
         opened = []
-        monkeypatch.setattr("shared.application._Session.fetch", fetch)
+        monkeypatch.setattr("shared.security.jwks.JwksFetcher.fetch", fetch)
         monkeypatch.setattr(
             "shared.application.open_store",
             lambda address, identity: opened.append(Stubborn(_real_store(address))) or opened[0],

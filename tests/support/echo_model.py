@@ -12,6 +12,10 @@ from tests.support.realtime_server import delta, echo
 class EchoModel:
     """`async with EchoModel() as model`: `model.endpoint`; each session speaks all the time, from its configuration on."""
 
+    def __init__(self) -> None:
+        self.sessions: list[ServerConnection] = []
+        """All that there ever were."""
+
     async def __aenter__(self) -> "EchoModel":
         self._server = await serve(self._session, "127.0.0.1", 0, compression=None, close_timeout=0.5)
         self.endpoint = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
@@ -23,6 +27,7 @@ class EchoModel:
 
     async def _session(self, socket: ServerConnection) -> None:
         responses = 0
+        self.sessions.append(socket)
 
         async def send(event: dict[str, object]) -> None:
             await socket.send(json.dumps({"event_id": "e"} | event, separators=(",", ":")))

@@ -14,17 +14,17 @@ warnings.filterwarnings(
     "ignore", category=DeprecationWarning
 )  # Microsoft's client signs with `datetime.utcnow`
 
-from aiohttp import web  # noqa: E402
-from azure.communication.callautomation import (  # noqa: E402
+from aiohttp import web  # noqa: E402  # after the filter
+from azure.communication.callautomation import (  # noqa: E402  # after the filter
     CallAutomationClient,
     MediaStreamingAudioChannelType,
     MediaStreamingContentType,
     MediaStreamingOptions,
     StreamingTransportType,
 )
-from azure.communication.callautomation.aio import CallAutomationClient as AioClient  # noqa: E402
-from azure.identity import DefaultAzureCredential  # noqa: E402
-from azure.identity.aio import DefaultAzureCredential as AioDefaultAzureCredential  # noqa: E402
+from azure.communication.callautomation.aio import CallAutomationClient as AioClient  # noqa: E402  # after the filter
+from azure.identity import DefaultAzureCredential  # noqa: E402  # after the filter
+from azure.identity.aio import DefaultAzureCredential as AioDefaultAzureCredential  # noqa: E402  # after the filter
 
 CONNECTION = os.environ["ACS_CONNECTION_STRING"]
 ENDPOINT = CONNECTION.partition(";")[0].removeprefix("endpoint=")

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import functools
 import json
 import time
 from contextlib import asynccontextmanager
@@ -10,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric import rsa
 from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed
 
 from media_host import ending, handover_attempt
+from media_host.agents.base import Codec
 from media_host.audio import ACS_CODECS, to_pieces
 from media_host.host import MediaHost
 from media_host.notices import TEXTS
@@ -26,6 +25,7 @@ from shared.security.keyring import KeyRing, ensure_keys
 from shared.security.tokens import TokenMinter
 from shared.settings import AcsAccess, media_host_settings
 from shared.store.sqlite import SqliteStore
+from tests.support import rsa_keys
 from tests.support.acs_rest import ACCESS_KEY, AcsRest
 from tests.support.agents import PuppetAgent
 from tests.support.call_world import ISSUER, RESOURCE, Signer
@@ -54,16 +54,11 @@ NOTICE = b"\x0b"
 CALLER, NUMBER = "+14255550100", "+18005550000"
 
 
-@functools.cache
-def rsa_key():
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
 class OneKeySigner(Signer):
     """ACS's place, with one key for the whole run: making one takes a while."""
 
     def __init__(self, clock) -> None:
-        self.kid, self.clock, self.key = "acs-1", clock, rsa_key()
+        self.kid, self.clock, self.key = "acs-1", clock, rsa_keys.rsa_key(0)
 
 
 class MediaWorld:
@@ -257,9 +252,9 @@ class Line:
 
 
 @asynccontextmanager
-async def open_media_world(folder: Path, monkeypatch, *, fast=True, **changes):
+async def open_media_world(folder: Path, monkeypatch, *, fast=True, config=CONFIG, **changes):
     """A `MediaWorld` with its host listening; `changes` are settings of the host."""
-    (folder / "patchcord.yaml").write_text(CONFIG)
+    (folder / "patchcord.yaml").write_text(config)
     monkeypatch.setattr(ending, "CLOSE_S", 0.2)
     monkeypatch.setattr(handover_attempt, "POLL_S", 0.05)
 
@@ -294,9 +289,12 @@ async def open_media_world(folder: Path, monkeypatch, *, fast=True, **changes):
         world.host = MediaHost(world.settings, make_agent=world.make_agent, now=world.now, fast=fast)
         before = asyncio.all_tasks()
         async with world.host:
-            for codec in ACS_CODECS.values():  # short, and easy to tell from an agent's audio
+            for codec in (
+                *ACS_CODECS.values(),
+                Codec.ULAW_8K,
+            ):  # short, and easy to tell from an agent's audio
                 for name in TEXTS:
-                    notice = to_pieces(NOTICE * (codec.bytes_per_ms * 100), codec)
+                    notice = to_pieces(NOTICE * (codec.sample_rate // 1000 * 200), codec)
                     world.host.notices._pieces[name, codec] = notice
             try:
                 yield world

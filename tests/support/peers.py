@@ -94,6 +94,8 @@ class RawPeer:
                 (size,) = struct.unpack("!Q", await self.reader.readexactly(8))
             mask = await self.reader.readexactly(4) if second & 0x80 else b"\0\0\0\0"
             payload = await self.reader.readexactly(size)
+        if not any(mask):
+            return first & 0x0F, payload
         return first & 0x0F, bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
 
     async def close_code(self) -> int:

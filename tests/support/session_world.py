@@ -11,7 +11,10 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
+from media_host.agents.base import Codec
 from media_host.audio import ACS_CODECS, to_pieces
+from media_host.lines.acs import AcsLine
+from media_host.lines.twilio import TwilioLine
 from media_host.notices import TEXTS, Notices, tone
 from media_host.playout import Ticker
 from media_host.services import Services
@@ -21,7 +24,9 @@ from shared.calls.events import CallEvent, EventKind
 from shared.calls.record import fold
 from shared.config.document import parse_config
 from shared.security.secrets import Secrets
+from tests.support import twilio_end
 from tests.support.agents import PuppetAgent
+from tests.support.twilio_end import TwilioEnd
 from tests.support.virtual_loop import run_virtually
 
 BEEP = tone(24000, 1)[: 48 * 250]
@@ -104,7 +109,7 @@ class Hook:
 class SessionWorld:
     """A session that runs; `agent` is the puppet."""
 
-    def __init__(self, text, http, agent, record, resumed, recorder) -> None:
+    def __init__(self, text, http, agent, record, resumed, recorder, twilio) -> None:
         self.loop = asyncio.get_running_loop()
         self.config = parse_config(text.encode())
         received = {
@@ -121,10 +126,11 @@ class SessionWorld:
             self.store.kept[event.id] = event
         self.control, self.hook, self.notices = Control(), Hook(), Notices()
         self.agent = agent
-        codec = ACS_CODECS["pcm24KMono"]
-        for number, name in enumerate(TEXTS):  # 400 ms each, told apart by their samples
-            self.notices._pieces[name, codec] = to_pieces(bytes([100 + number]) * (48 * 400), codec)
-        self.notices._pieces["waiting", codec] = to_pieces(tone(24000, 1), codec)
+        codec = twilio or ACS_CODECS["pcm24KMono"]
+        self.codec = codec
+        for name in TEXTS:  # 400 ms each, told apart by their samples
+            self.notices._pieces[name, codec] = to_pieces(self.said(name), codec)
+        self.notices._pieces["waiting", codec] = to_pieces(tone(codec.sample_rate, 1), codec)
         self.recorder = recorder
         self.services = Services(
             host_id="host-a",
@@ -141,8 +147,21 @@ class SessionWorld:
             max_call_s=3600,
             clock_ms=self.ms,
         )
+        known = fold(self.store.kept.values())
+        if twilio:
+            self.wire = TwilioEnd()
+            line = TwilioLine("arriving")
+            line.attach(self.wire)
+            line.on_text(twilio_end.text(twilio_end.start()))
+            line.use(codec, "call-1")
+            self.session = Session(self.services, known, "", line)
+            self.wire.deliver = self.session.on_text
+            line.deliver()
+            self.task = asyncio.create_task(self.session.run())
+            return
         self.wire = Wire(self.ms)
-        self.session = Session(self.services, fold(self.store.kept.values()), "cc-1", resumed=resumed)
+        acs = AcsLine(codec, connection_id="cc-1", control=self.control, name="call-1")
+        self.session = Session(self.services, known, "cc-1", acs, resumed=resumed)
         self.session.attach(self.wire)
         self.task = asyncio.create_task(self.session.run())
         self.send({"kind": "AudioMetadata", "audioMetadata": {"encoding": "PCM", "sampleRate": 24000}})
@@ -176,7 +195,10 @@ class SessionWorld:
 
     def said(self, name) -> bytes:
         """The samples of a notice."""
-        return bytes([100 + list(TEXTS).index(name)]) * (48 * 400)
+        number, count = list(TEXTS).index(name), self.codec.sample_rate * 400 // 1000
+        if self.codec is Codec.ULAW_8K:  # it tells quiet samples apart, not loud ones
+            return (16 * (number + 1)).to_bytes(2, "little") * count
+        return bytes([100 + number]) * 2 * count
 
     def times(self, name) -> list[float]:
         """When (ms) a notice began."""
@@ -204,9 +226,21 @@ class SessionWorld:
 
 @asynccontextmanager
 async def open_session(
-    text="", *, more="", record=(), resumed=False, recorder=None, early_end=False, agent=None, **puppet
+    text="",
+    *,
+    more="",
+    record=(),
+    resumed=False,
+    recorder=None,
+    early_end=False,
+    agent=None,
+    twilio=None,
+    **puppet,
 ):
-    """A session with a puppet that has started; `text` are more fields of the agent, in YAML, `more` are more agents."""
+    """A session with a puppet that has started; `text` are more fields of the agent, in YAML, `more` are more agents.
+
+    `twilio`: the session's codec on a Twilio line, with `TwilioEnd` for a wire, instead of an ACS line.
+    """
     lines = "".join(f"    {line}\n" for line in text.splitlines())
     config = (
         "agents:\n  puppet:\n    kind: websocket\n    url: ws://127.0.0.1:1/agent\n"
@@ -214,7 +248,7 @@ async def open_session(
     )
     before = asyncio.all_tasks()
     async with aiohttp.ClientSession() as http:
-        world = SessionWorld(config, http, agent or PuppetAgent(**puppet), record, resumed, recorder)
+        world = SessionWorld(config, http, agent or PuppetAgent(**puppet), record, resumed, recorder, twilio)
         if early_end:
             world.session.on_close(1000, "")
         await asyncio.sleep(0.01)
