@@ -1,12 +1,8 @@
 """Nothing secret in a log, and everything else still readable."""
 
-import io
-import logging
-
 import pytest
 
-from shared import telemetry
-from shared.telemetry import RedactingFilter, configure_logging, mask_number, protect_logging, redact
+from shared.telemetry.redaction import REPLACEMENTS, mask_number, redact
 from tests.support.scan import find_secrets
 
 JWT = "eyJhbGciOiJFZERTQSIsImtpZCI6IjEifQ.eyJzdWIiOiJjYWxsLTEifQ.c2lnbmF0dXJl"
@@ -143,127 +139,6 @@ class TestRedact:
         assert isinstance(redact(part * 20_000), str)
 
 
-@pytest.fixture
-def output():
-    """A logger that stands alone, and what it wrote."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.addFilter(RedactingFilter())
-    logger = logging.Logger("alone")
-    logger.addHandler(handler)
-    return logger, stream
-
-
-class TestFilter:
-    def test_arguments_are_redacted(self, output):
-        logger, stream = output
-        logger.info("%s called with %s", "acme", f"pcs_{SECRET}")
-        assert stream.getvalue() == "acme called with [secret]\n"
-
-    def test_a_secret_that_only_shows_when_the_message_is_put_together(self, output):
-        logger, stream = output
-        logger.info("accesskey=%s", "YWJj")
-        assert stream.getvalue() == "accesskey=[secret]\n"
-
-    def test_exceptions_are_redacted_for_every_handler(self, output):
-        logger, stream = output
-        second = logging.StreamHandler(other := io.StringIO())
-        second.setFormatter(Fresh())
-        logger.addHandler(second)
-        try:
-            raise ValueError(f"no good: {JWT}")
-        except ValueError:
-            logger.exception("failed")
-        for text in (stream.getvalue(), other.getvalue()):
-            assert "ValueError: no good: [token]" in text
-            assert JWT not in text
-
-    def test_the_stack_is_redacted(self, output):
-        logger, stream = output
-        logger.info("here", stack_info=True)  # pcs_0123456789abcdef0123 stands in this very line
-        assert "Stack (most recent call last)" in stream.getvalue()
-        assert find_secrets(stream.getvalue()) == []
-
-    def test_one_line_a_record(self, output):
-        logger, stream = output
-        logger.info("display name %s", "Eve\r\n2026-01-01 INFO forged\u2028line\x85end")
-        assert stream.getvalue() == "display name Eve\\r\\n2026-01-01 INFO forged\\u2028line\\x85end\n"
-
-    @pytest.mark.parametrize("arguments", [("one",), ("one", "two", "three")])
-    def test_arguments_that_do_not_fit_do_not_hurt_the_caller(self, output, arguments):
-        logger, stream = output
-        logger.info("%s and %s of pcs_0123456789abcdef", *arguments)
-        assert stream.getvalue() == "%s and %s of [secret] [its arguments do not fit]\n"
-
-    def test_an_argument_that_cannot_be_shown_does_not_hurt_either(self, output):
-        class Broken:
-            def __str__(self):
-                raise RuntimeError
-
-        logger, stream = output
-        logger.info("it is %s", Broken())
-        assert "arguments do not fit" in stream.getvalue()
-
-
-class Fresh(logging.Formatter):
-    """A formatter that would print the exception anew, as exporters do."""
-
-    def format(self, record):
-        if record.exc_info:
-            return self.formatException(record.exc_info)
-        return super().format(record)
-
-
-class TestSetUp:
-    def test_configure_logging(self, capsys):
-        configure_logging("WARNING")
-        logging.getLogger("a.b").warning("token %s", JWT)
-        logging.getLogger("a.b").info("not shown")
-        (line,) = capsys.readouterr().err.splitlines()
-        assert line.endswith(" WARNING a.b: token [token]")
-
-    def test_configure_logging_again_does_not_double_it(self, capsys):
-        configure_logging()
-        configure_logging()
-        logging.getLogger("a").info("once")
-        assert capsys.readouterr().err.count("once") == 1
-
-    def test_handlers_of_others_are_protected_once(self):
-        root = logging.getLogger()
-        handler = logging.StreamHandler(stream := io.StringIO())
-        root.handlers[:] = [handler]
-        root.setLevel(logging.INFO)
-        protect_logging()
-        protect_logging()
-        assert [type(item) for item in handler.filters] == [RedactingFilter]
-        logging.getLogger("azure.functions").warning("secret pcs_0123456789abcdef")
-        assert stream.getvalue() == "secret [secret]\n"
-
-    def test_without_any_handler_it_is_redacted_too(self, capsys, monkeypatch):
-        monkeypatch.setattr(logging, "lastResort", logging._StderrHandler(logging.WARNING))
-        logging.getLogger().handlers[:] = []
-        protect_logging()
-        logging.getLogger("a").warning("secret pcs_0123456789abcdef")
-        assert capsys.readouterr().err == "secret [secret]\n"
-
-    def test_somebody_may_have_taken_the_last_resort_away(self, monkeypatch):
-        monkeypatch.setattr(logging, "lastResort", None)
-        protect_logging()
-
-    @pytest.mark.parametrize(
-        ("name", "level"), [("websockets.server", logging.DEBUG), ("azure.core.pipeline", logging.INFO)]
-    )
-    def test_libraries_that_would_print_addresses_are_kept_quiet(self, name, level):
-        configure_logging("DEBUG")
-        assert not logging.getLogger(name).isEnabledFor(level)
-        assert logging.getLogger(name).isEnabledFor(logging.WARNING)
-
-    @pytest.mark.parametrize("name", ["websockets.server", "azure.core.pipeline"])
-    def test_libraries_are_no_louder_than_the_rest(self, name):
-        configure_logging("ERROR")
-        assert not logging.getLogger(name).isEnabledFor(logging.WARNING)
-
-
 @pytest.mark.parametrize(
     ("number", "wanted"),
     [
@@ -279,5 +154,5 @@ def test_mask_number(number, wanted):
 
 
 def test_replacements_name_no_group_that_is_missing():
-    for pattern, replacement in telemetry.REPLACEMENTS:
+    for pattern, replacement in REPLACEMENTS:
         assert pattern.groups >= replacement.count("\\1")
