@@ -9,12 +9,21 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from shared.calls.repository import Calls
-from shared.errors import EntityChanged, EntityExists
+from shared.errors import EntityChanged, EntityExists, Unavailable
 from shared.store.entities import Entity, EntityStore
 
 TABLE, PARTITION = "mediahosts", "host"
 MAX_AGE_S = 5.0
 """A heartbeat older than this (s) is a dead host's."""
+
+SILENT_S = 60.0
+"""Or, up to this age (s), that of a host that cannot write one, because the store is away."""
+
+
+class NoMediaHost(Unavailable):
+    """There is nobody who could carry the call's audio now: none is up, all are draining, or all are full."""
+
+    code = "503-07"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,13 @@ async def heartbeats(store: EntityStore) -> list[Heartbeat]:
     ]
 
 
+async def has_silent_host(store: EntityStore, now: float) -> bool:
+    """Whether a media host that takes calls was there a minute ago: after an outage of the store all have fallen silent."""
+    return any(
+        MAX_AGE_S < now - beat.at <= SILENT_S and not beat.draining for beat in await heartbeats(store)
+    )
+
+
 async def admit(store: EntityStore, now: float, max_age_s: float = MAX_AGE_S) -> Admission:
     """Whether any media host has room, by its heartbeat."""
     fresh = [beat for beat in await heartbeats(store) if now - beat.at <= max_age_s and not beat.draining]
@@ -102,12 +118,17 @@ async def admit_call(
     tenants: Collection[str],
     now: float,
     media: bool = True,
+    moved: bool = False,
 ) -> Admission:
     """Whether this watched call may be answered (`Calls.watch` it first); `media` False: it needs no media host.
+
+    `moved`: the caller is in a call of ours already, whose place it takes: only media hosts count, by their heartbeats.
 
     A call's place is the number of older watched calls, so of a burst exactly the first ones get in, whoever counts
     first, and a heartbeat that is a second old cannot let a burst through.
     """
+    if moved:
+        return await admit(store, now)
     if await calls.older_live(tenant, call_id, limit) >= limit:
         return Admission("tenant_limit")
     if not media:
@@ -115,8 +136,8 @@ async def admit_call(
     admission = await admit(store, now)
     if not admission:
         return admission
-    room = sum(
-        beat.capacity for beat in await heartbeats(store) if not beat.draining and now - beat.at <= MAX_AGE_S
-    )
+    # Calls of a host that drains are still counted among the older ones, so they have their room.
+    fresh = [beat for beat in await heartbeats(store) if now - beat.at <= MAX_AGE_S]
+    room = sum(beat.active if beat.draining else beat.capacity for beat in fresh)
     older = await asyncio.gather(*(calls.older_live(name, call_id, room) for name in tenants))
     return Admission("media_hosts_full" if sum(older) >= room else "")

@@ -4,19 +4,23 @@ What is written comes before what is done, so a process that dies at any point l
 event goes on: with the same call id, and with the same Repeatability-Request-ID towards ACS.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from shared.calls.admission import admit_call
-from shared.calls.begun import Begun, begun_by
+from shared.calls.admission import Admission, admit_call, has_silent_host
+from shared.calls.begun import Begun, begun_again, begun_by
 from shared.calls.claims import Claim, claim, claim_key, give_back
 from shared.calls.controls import CallControls
 from shared.calls.events import CallEvent, EventKind, Json
+from shared.calls.moving import Moved, Moves
 from shared.calls.poison import put_aside
+from shared.calls.queueing import TOKEN_S, WaitingLine
 from shared.calls.record import CallState
 from shared.calls.repository import Calls
+from shared.calls.tracing import begin_traced
 from shared.config.document import Config
 from shared.config.routes import Route, route_for
 from shared.conversations.conversations import ConversationBusy, Conversations
@@ -26,11 +30,18 @@ from shared.ivr.state import IvrState
 from shared.security.tokens import Audience, TokenMinter
 from shared.settings import FunctionAppSettings
 from shared.store.entities import EntityStore
+from shared.telemetry import traces
 from shared.transfers.desk import Lent, TransferDesk
 from shared.transfers.record import CallTransfer, Refusal
 from shared.wire.acs_events import GridEvent, IncomingCall, parse_incoming_call
+from shared.wire.custom_context import MOVE
 
 logger = logging.getLogger(__name__)
+
+HEARTBEAT_S, LOOK_S = 4.0, 0.5
+"""How long a caller rings on while hosts of a minute ago may still write a heartbeat, and how often we look (s)."""
+
+NO_MEDIA_HOST = "no_media_host"
 
 CLOCK_AHEAD_S = 60.0
 """How far ahead of ours the sender's clock may be (s) before an event's own time counts as wrong."""
@@ -49,6 +60,7 @@ class Handled(StrEnum):
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
     REDIRECTED = "redirected"
+    QUEUED = "queued"
     TOO_OLD = "too_old"
     NO_ROUTE = "no_route"
     FAILED = "failed"
@@ -68,7 +80,10 @@ class Answering:
         desk: call transfers.
         conversations: what joins calls.
         ivr: the IVRs.
+        moves: of callers who come from another media host.
+        waiting: callers whom no media host has room for.
         now: the clock, Unix seconds.
+        pause: waits so many seconds.
     """
 
     settings: FunctionAppSettings
@@ -80,7 +95,10 @@ class Answering:
     desk: TransferDesk
     conversations: Conversations
     ivr: IvrRunner
+    moves: Moves
+    waiting: WaitingLine
     now: Callable[[], float]
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def incoming(self, event: GridEvent, *, tenant: str | None, request_id: str) -> Handled:
         """Handle one event. `tenant` is whose credentials came with it; None takes the route's.
@@ -90,8 +108,10 @@ class Answering:
             PatchcordError: a retryable one; a redelivery may try again at once.
         """
         call = _parse(event)
-        lent = await self.desk.match(call, tenant)
-        route = lent.route if lent else route_for(self.config.all_routes, tenant, call.callee)
+        moved = await self._moved(call, tenant)
+        lent = None if moved else await self.desk.match(call, tenant)
+        found = moved or lent
+        route = found.route if found else route_for(self.config.all_routes, tenant, call.callee)
         if route is None:
             # Not ours to refuse: another subscription may well answer it.
             await self._put_aside(event, Handled.NO_ROUTE, call.callee.masked)
@@ -107,7 +127,7 @@ class Answering:
         try:
             if held.taken_over and await self._is_decided(held):
                 return self._duplicate(call)
-            return await self._take(call, route, held, request_id, lent, too_old=too_old)
+            return await self._take(call, route, held, request_id, lent, moved, too_old=too_old)
         except PatchcordError as error:
             if error.retryable:
                 await give_back(self.store, held)
@@ -115,6 +135,17 @@ class Answering:
             logger.error("call %s: cannot be answered: %s", held.call_id, error.message)
             await self._failed(held, "caller_gone" if isinstance(error, CallGone) else error.code)
             return Handled.FAILED
+
+    async def _moved(self, call: IncomingCall, tenant: str | None) -> Moved | None:
+        """The move by which a caller of ours comes back; None for every other call."""
+        name = call.voip_headers.get(MOVE, "")
+        if not name:
+            return None
+        moved = await self.moves.claim(name, callee=call.callee.raw_id, call_key=claim_key(call))
+        if moved is None or tenant not in (None, moved.before.tenant):
+            logger.warning("incoming call %s: names no move that it may have", call.correlation_id)
+            return None
+        return moved
 
     def _duplicate(self, call: IncomingCall) -> Handled:
         logger.info("incoming call %s: delivered again", call.correlation_id)
@@ -127,6 +158,7 @@ class Answering:
         held: Claim,
         request_id: str,
         lent: Lent | None,
+        moved: Moved | None,
         *,
         too_old: bool,
     ) -> Handled:
@@ -137,7 +169,7 @@ class Answering:
                 lent, call_key=held.key, call_id=held.call_id, event_at=call.time.timestamp()
             )
         lent_out = transfer if isinstance(transfer, CallTransfer) else None
-        begun = begun_by(call, lent_out)
+        begun = begun_again(moved.before) if moved else begun_by(call, lent_out)
         if begun.return_to and not self.config.may_return(held.tenant, begun.return_to):
             logger.warning("call %s: returnTo names nobody to whom a caller may be given back", held.call_id)
             begun = replace(begun, return_to="")
@@ -145,16 +177,33 @@ class Answering:
             if begun.conversation_id and not too_old and not isinstance(transfer, Refusal):
                 begun = await self._joined(held, begun)
         except ConversationBusy:
-            await self._begin(call, route, held, request_id, begun)
+            await self._begin(call, route, held, request_id, begun, moved)
             return await self._reject(call, held, "conversation_busy")
-        await self._begin(call, route, held, request_id, begun)
+        await self._begin(call, route, held, request_id, begun, moved)
         if too_old:
             # Begun in time by a delivery that died, but nobody is ringing any more.
             await self._failed(held, Handled.TOO_OLD)
             return Handled.TOO_OLD
         if isinstance(transfer, Refusal):
             return await self._reject(call, held, f"call_transfer_{transfer}")
-        admission = await admit_call(
+        admission = await self._admitted(route, held, moved=moved is not None)
+        waited_s = 0.0
+        while admission.reason == NO_MEDIA_HOST and waited_s < HEARTBEAT_S:
+            if not await has_silent_host(self.store, self.now()):
+                break
+            await self.pause(LOOK_S)
+            waited_s += LOOK_S
+            admission = await self._admitted(route, held, moved=moved is not None)
+        traces.past("admission", held.first_at, self.now(), result=admission.reason or "admitted")
+        if not admission:
+            return await self._overflow(call, route, held, admission.reason)
+        if route.ivr:
+            await self._begin_ivr(held, begun)
+        await self._answer(call, route, held)
+        return Handled.ANSWERED
+
+    async def _admitted(self, route: Route, held: Claim, *, moved: bool) -> Admission:
+        return await admit_call(
             self.store,
             self.calls,
             tenant=held.tenant,
@@ -163,15 +212,12 @@ class Answering:
             tenants=self.config.tenant_names,
             now=self.now(),
             media=not route.ivr,
+            moved=moved,
         )
-        if not admission:
-            return await self._overflow(call, route, held, admission.reason)
-        if route.ivr:
-            await self._begin_ivr(held, begun)
-        await self._answer(call, route, held)
-        return Handled.ANSWERED
 
-    async def _answer(self, call: IncomingCall, route: Route, held: Claim) -> None:
+    @traces.traced("answer")
+    async def _answer(self, call: IncomingCall, route: Route, held: Claim, *, queued: bool = False) -> None:
+        """Answer; `queued`: without audio, until a media host has room."""
         settings = self.settings
         callback = await self.minter.mint(Audience.ACS_CALLBACK, call_id=held.call_id, tenant=held.tenant)
         await self.calls.note(held.tenant, held.call_id, "answering", EventKind.ANSWERING)
@@ -184,7 +230,13 @@ class Answering:
                 call.context, callback_url, services, held.call_id, first_sent=held.first_at
             )
         else:
-            media = await self.minter.mint(Audience.ACS_MEDIA, call_id=held.call_id, tenant=held.tenant)
+            overflow, recovery = route.overflow, self.config.recovery
+            media = await self.minter.mint(
+                Audience.ACS_MEDIA,
+                call_id=held.call_id,
+                tenant=held.tenant,
+                lifetime_s=overflow.max_wait_s + TOKEN_S if queued else None,
+            )
             connection_id = await control.answer(
                 call.context,
                 callback_url,
@@ -192,6 +244,8 @@ class Answering:
                 self.config.agents[route.agent].audio,
                 held.call_id,
                 first_sent=held.first_at,
+                start=not queued,
+                cognitive_services=recovery.cognitive_services or overflow.cognitive_services,
             )
         answered = self.now()
         if not await self.calls.bind_connection(held.call_id, connection_id):
@@ -217,6 +271,7 @@ class Answering:
         )
         await self.ivr.begin(held.tenant, held.call_id, state)
 
+    @traces.traced("overflow")
     async def _overflow(self, call: IncomingCall, route: Route, held: Claim, reason: str) -> Handled:
         logger.warning("call %s: not admitted: %s", held.call_id, reason)
         if route.overflow.action == "redirect":
@@ -228,6 +283,11 @@ class Answering:
                 held.tenant, held.call_id, "redirected", EventKind.REDIRECTED, reason=reason, to=to
             )
             return Handled.REDIRECTED
+        if route.overflow.action == "queue" and await self.waiting.join(
+            held.tenant, held.call_id, route.overflow
+        ):
+            await self._answer(call, route, held, queued=True)
+            return Handled.QUEUED
         return await self._reject(call, held, reason)
 
     async def _reject(self, call: IncomingCall, held: Claim, reason: str) -> Handled:
@@ -268,10 +328,23 @@ class Answering:
         return replace(begun, variables=found.variables, previous_calls=previous)
 
     async def _begin(
-        self, call: IncomingCall, route: Route, held: Claim, request_id: str, begun: Begun
+        self,
+        call: IncomingCall,
+        route: Route,
+        held: Claim,
+        request_id: str,
+        begun: Begun,
+        moved: Moved | None,
     ) -> None:
         received = self._received(call, route, held, request_id, begun)
-        await self.calls.append(held.tenant, held.call_id, received)
+        if moved is not None:  # the numbers of the first call: this one was dialled by nobody
+            before = moved.before
+            data: dict[str, Json] = {**received.data}
+            data |= {"from": before.person, "to": before.our_number, "movedFrom": before.call_id}
+            data |= {"moves": begun.moves, "previousCalls": [*begun.previous_calls]}
+            received = replace(received, data=data)
+        await begin_traced(self.calls, held.tenant, held.call_id, received)
+        traces.past("incoming event", call.time.timestamp(), held.first_at)
 
     def _received(
         self, call: IncomingCall, route: Route, held: Claim, request_id: str, begun: Begun

@@ -4,10 +4,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shared.calls.state import CallRecord
 from shared.transfers.record import CallTransfer
 from shared.wire.acs_events import IncomingCall
 from shared.wire.custom_context import (
     CONVERSATION,
+    MOVE,
     RESERVED,
     RETURN_STEP,
     RETURN_STEP_LENGTH,
@@ -33,6 +35,8 @@ class Begun:
         previous_calls: the conversation's earlier calls.
         return_to: the raw id to give the caller back to, as it was sent; nobody has checked it.
         return_step: what comes back with the caller.
+        moved_from: our id of the call that this one goes on with on another media host, or "".
+        moves: how often that has happened in this conversation.
     """
 
     task: str
@@ -42,6 +46,8 @@ class Begun:
     previous_calls: tuple[str, ...] = ()
     return_to: str = ""
     return_step: str = ""
+    moved_from: str = ""
+    moves: int = 0
 
 
 def begun_by(call: IncomingCall, transfer: CallTransfer | None) -> Begun:
@@ -49,6 +55,7 @@ def begun_by(call: IncomingCall, transfer: CallTransfer | None) -> Begun:
     headers = dict(call.voip_headers)
     conversation_id = _printable(headers.pop(CONVERSATION, ""))
     headers.pop(TRANSFER_ID, None)
+    headers.pop(MOVE, None)
     return_to, return_step = headers.pop(RETURN_TO, ""), headers.pop(RETURN_STEP, "")
     if len(return_step) > RETURN_STEP_LENGTH or not return_step.isprintable():
         logger.warning("a returnStep is too long, or not printable")
@@ -65,6 +72,20 @@ def begun_by(call: IncomingCall, transfer: CallTransfer | None) -> Begun:
         conversation_id,
         return_to=return_to,
         return_step=return_step,
+    )
+
+
+def begun_again(before: CallRecord) -> Begun:
+    """A caller who has been moved to another media host: all that the call before knew, whatever its context says."""
+    return Begun(
+        before.task,
+        dict(before.input_variables),
+        conversation_id=before.conversation_id,
+        previous_calls=(*before.previous_calls, before.call_id),
+        return_to=before.return_to,
+        return_step=before.return_step,
+        moved_from=before.call_id,
+        moves=before.moves + 1,
     )
 
 

@@ -12,15 +12,18 @@ from dataclasses import dataclass
 
 from shared.calls.events import CallEvent, EventKind, Json
 from shared.calls.poison import put_aside
+from shared.calls.queueing import WaitingLine
 from shared.calls.record import CallRecord
 from shared.calls.recovery import Recovery
 from shared.calls.repository import Calls
+from shared.calls.tracing import follow_call
 from shared.errors import InvalidInput, NotFound, TokenRejected
 from shared.http import Reply, Request, json_reply
 from shared.ivr.runner import IvrRunner
 from shared.security.acs_signature import AcsSignature
 from shared.security.tokens import Audience, TokenVerifier
 from shared.store.entities import EntityStore
+from shared.telemetry import metrics, traces
 from shared.wire.acs_events import Callback, Malformed, parse_callbacks
 from shared.wire.identifiers import parse_identifier
 
@@ -78,6 +81,7 @@ class Callbacks:
     signature: AcsSignature
     recovery: Recovery
     ivr: IvrRunner
+    waiting: WaitingLine
     now: Callable[[], float]
 
     async def receive(self, token: str, asked: Request) -> Reply:
@@ -96,15 +100,20 @@ class Callbacks:
             raise NotFound("no such call")
         if record.disconnected_at is not None and self.now() - record.disconnected_at > GRACE_S:
             raise TokenRejected("revoked")
+        follow_call(record)
+        return await self._received(asked, record)
+
+    async def _received(self, asked: Request, record: CallRecord) -> Reply:
         found = parse_callbacks(asked.body)
         callbacks = [item for item in found if isinstance(item, Callback)]
-        for callback in callbacks:  # all of them, before anything is changed
-            await self._check_connection(record, callback)
-        for item in found:
-            if isinstance(item, Malformed):
-                await self._put_aside(asked, item)
-        for callback in callbacks:
-            await self._apply(record, callback)
+        with traces.span(f"callback: {', '.join(callback.type for callback in callbacks)}"[:100]):
+            for callback in callbacks:  # all of them, before anything is changed
+                await self._check_connection(record, callback)
+            for item in found:
+                if isinstance(item, Malformed):
+                    await self._put_aside(asked, item)
+            for callback in callbacks:
+                await self._apply(record, callback)
         return json_reply({"requestId": asked.request_id, "events": len(found)})
 
     async def _check_connection(self, record: CallRecord, callback: Callback) -> None:
@@ -121,7 +130,10 @@ class Callbacks:
             await self.ivr.callback(record, callback)
         if not new:
             return
+        metrics.CALLBACKS.add(type=callback.type)
         logger.info("call %s: %s", record.call_id, callback.type)
+        await self.waiting.callback(record, event, callback.operation_context)
+        await self.recovery.answered(record.tenant, record.call_id, event, callback.operation_context)
         if event.kind in _MEDIA_ENDS:
             await self.recovery.reported(
                 record.tenant,

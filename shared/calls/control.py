@@ -1,4 +1,4 @@
-"""Call control: the only place that uses Microsoft's Call Automation SDK (imported on first use).
+"""Call control: with the modules `control_*` the only place that uses Microsoft's Call Automation SDK.
 
 Every operation raises `CallGone`, `CallControlUnavailable`, `ConfigurationError` (the key or the identity is refused) or
 `InvalidInput` (ACS refuses the request).
@@ -7,29 +7,28 @@ Facts: acs.md sections 1 (routes, codes, retries), 2 (media streaming options) a
 the bodies hold tokens and the `incomingCallContext`.
 """
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from shared.calls.control_ivr import play_sources, recognition
-from shared.calls.control_parts import identifier, mapped, repeatable, streaming, tones
+from shared.calls.control_parts import identifier, repeatable, streaming, tones
+from shared.calls.control_people import People
 from shared.config.ivr import Choice, Collect, Prompt
-from shared.errors import CallControlUnavailable
-from shared.settings import AcsAccess
-
-SERIALIZATION = "azure.communication.callautomation._generated._utils.serialization"
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A call as ACS sees it; `state` is a callConnectionState of acs.md 1.4 (`connected`, `disconnected`, …)."""
+    """A call as ACS sees it; `state` is a callConnectionState of acs.md 1.4 (`connected`, `disconnected`, …).
+
+    `streaming`: its audio connection stands, as far as ACS knows.
+    """
 
     call_connection_id: str
     state: str
     server_call_id: str
     correlation_id: str
+    streaming: bool = False
 
     @property
     def alive(self) -> bool:
@@ -37,68 +36,8 @@ class Connection:
         return self.state not in ("disconnecting", "disconnected")
 
 
-class CallControl:
-    """Call control over ACS's REST interface; safe for concurrent use, one per process.
-
-    Args:
-        acs: endpoint and key; an empty key takes the managed identity (or whoever runs this, locally).
-        managed_identity: client id of a user-assigned identity, or "".
-        timeout_s: bound of one operation with its retries (s).
-        key: reads the access key when there is none in `acs`; asked before each operation, so a changed one is taken.
-        options: further keywords for the SDK's client (tests: a credential, a trust store).
-    """
-
-    def __init__(
-        self,
-        acs: AcsAccess,
-        managed_identity: str = "",
-        *,
-        timeout_s: float = 5.0,
-        key: Callable[[], Awaitable[str]] | None = None,
-        **options: Any,
-    ) -> None:
-        self._acs = acs
-        self._identity = managed_identity
-        self._timeout_s = timeout_s
-        self._read_key = key
-        self._key: Any = None
-        self._options = options
-        self._client: Any = None
-        self._credential: Any = None
-
-    def _open(self) -> Any:
-        """The SDK's client, made on first use."""
-        if self._client is None:
-            from azure.communication.callautomation.aio import CallAutomationClient
-
-            # The SDK (1.6.0) warns at each hold that it ignores a keyword of its own.
-            logging.getLogger(SERIALIZATION).setLevel(logging.ERROR)
-            options = dict(self._options)
-            credential = options.pop("credential", self._key)
-            if credential is None and self._acs.access_key:
-                from azure.core.credentials import AzureKeyCredential
-
-                credential = AzureKeyCredential(self._acs.access_key)
-            elif credential is None:
-                from azure.identity.aio import DefaultAzureCredential
-
-                credential = self._credential = DefaultAzureCredential(
-                    managed_identity_client_id=self._identity or None
-                )
-            # A phone is ringing: few retries, soon (acs.md 1.1 has the SDK's defaults: 10 retries, up to 120 s).
-            retries = {
-                "retry_total": 2,
-                "retry_connect": 2,
-                "retry_status": 2,
-                "retry_backoff_factor": 0.2,
-                "retry_backoff_max": 1,
-            }
-            self._client = CallAutomationClient(
-                self._acs.endpoint,
-                credential,
-                **{"connection_timeout": 2, "read_timeout": 5} | retries | options,
-            )
-        return self._client
+class CallControl(People):
+    """Call control over ACS's REST interface; safe for concurrent use, one per process. See `AcsClient` for what it is made of."""
 
     async def answer(
         self,
@@ -109,6 +48,8 @@ class CallControl:
         call_id: str,
         *,
         first_sent: float,
+        start: bool = True,
+        cognitive_services: str = "",
     ) -> str:
         """Answer with bidirectional 20 ms audio and keys on one WebSocket; ACS's connection id.
 
@@ -119,8 +60,10 @@ class CallControl:
             audio_format: both directions.
             call_id: our id; it alone makes the Repeatability-Request-ID, so the same call is answered once.
             first_sent: when this answer was first tried, Unix seconds.
+            start: connect at once; else at `start_media_streaming`.
+            cognitive_services: address of the resource that speaks texts of `play`; "" for none.
         """
-        media = streaming(media_url, audio_format)
+        media = streaming(media_url, audio_format, start=start)
         answered = await self._ask(
             "answer",
             lambda: self._open().answer_call(
@@ -128,6 +71,7 @@ class CallControl:
                 callback_url,
                 operation_context=call_id,
                 media_streaming=media,
+                cognitive_services_endpoint=cognitive_services or None,
                 headers=repeatable("answer", call_id, first_sent),
             ),
         )
@@ -157,13 +101,22 @@ class CallControl:
         )
         return str(answered.call_connection_id)
 
-    async def play(self, connection_id: str, prompts: Sequence[Prompt], voice: str, *, context: str) -> None:
-        """Speak texts and play recordings to everybody in the call; `context` comes back in the callbacks."""
+    async def play(
+        self, connection_id: str, prompts: Sequence[Prompt], voice: str, *, context: str, loop: bool = False
+    ) -> None:
+        """Speak texts and play recordings to everybody in the call; `context` comes back in the callbacks.
+
+        `loop`: again and again, until `cancel_media`.
+        """
         sources = play_sources(prompts, voice)
         await self._ask(
             "play",
-            lambda: self._connection(connection_id).play_media(sources, operation_context=context),
+            lambda: self._connection(connection_id).play_media(sources, loop=loop, operation_context=context),
         )
+
+    async def cancel_media(self, connection_id: str) -> None:
+        """Stop what `play` plays."""
+        await self._ask("cancel_media", lambda: self._connection(connection_id).cancel_all_media_operations())
 
     async def recognise(
         self,
@@ -200,6 +153,7 @@ class CallControl:
         call_id: str,
         *,
         first_sent: float,
+        cognitive_services: str = "",
     ) -> Connection:
         """Call a telephone, with audio and keys as in `answer` once it is picked up; returns while it rings.
 
@@ -211,6 +165,7 @@ class CallControl:
             audio_format: both directions.
             call_id: our id; it alone makes the Repeatability-Request-ID, so the same call is made once.
             first_sent: when this call was first tried, Unix seconds.
+            cognitive_services: address of the resource that speaks texts of `play`; "" for none.
         """
         media = streaming(media_url, audio_format)
         made = await self._ask(
@@ -221,6 +176,7 @@ class CallControl:
                 source_caller_id_number=identifier(caller_id),
                 operation_context=call_id,
                 media_streaming=media,
+                cognitive_services_endpoint=cognitive_services or None,
                 headers=repeatable("create", call_id, first_sent),
             ),
         )
@@ -283,83 +239,6 @@ class CallControl:
             ),
         )
 
-    async def add_participant(
-        self,
-        connection_id: str,
-        target: str,
-        voip_headers: Mapping[str, str] | None = None,
-        *,
-        caller_id: str = "",
-        timeout_s: int = 30,
-        context: str = "",
-    ) -> str:
-        """Call a third party into the conversation; the invitation's id.
-
-        Args:
-            connection_id: ACS's id of the call.
-            target: E.164 or an ACS raw id.
-            voip_headers: custom context, for targets that are ACS users.
-            caller_id: number shown to a telephone target; needed for those.
-            timeout_s: how long it may ring (1-180 s).
-            context: comes back in the callbacks that tell what became of it.
-        """
-        headers = repeatable("add_participant")
-        added = await self._ask(
-            "add_participant",
-            lambda: self._connection(connection_id).add_participant(
-                identifier(target),
-                voip_headers=voip_headers or None,
-                source_caller_id_number=identifier(caller_id) if caller_id else None,
-                invitation_timeout=timeout_s,
-                operation_context=context or None,
-                headers=headers,
-            ),
-        )
-        return str(added.invitation_id or "")
-
-    async def cancel_add_participant(self, connection_id: str, invitation_id: str) -> None:
-        """Stop somebody's telephone from ringing; too late when it was answered (a callback says so)."""
-        headers = repeatable("cancel_add_participant")
-        await self._ask(
-            "cancel_add_participant",
-            lambda: self._connection(connection_id).cancel_add_participant_operation(
-                invitation_id, headers=headers
-            ),
-        )
-
-    async def remove_participant(self, connection_id: str, who: str) -> None:
-        """Put somebody (E.164 or a raw id) out of the call."""
-        headers = repeatable("remove_participant")
-        await self._ask(
-            "remove_participant",
-            lambda: self._connection(connection_id).remove_participant(identifier(who), headers=headers),
-        )
-
-    async def participants(self, connection_id: str) -> list[str]:
-        """The raw ids of all who are in the call, ourselves among them."""
-
-        async def every() -> list[str]:
-            found = self._connection(connection_id).list_participants()
-            return [str(one.identifier.raw_id) async for one in found]
-
-        names: list[str] = await self._ask("participants", every)
-        return names
-
-    async def hold(self, connection_id: str, who: str, music: str = "") -> None:
-        """Let somebody (a raw id) neither hear nor be heard; `music` is the address of a WAV file that is played meanwhile."""
-        from azure.communication.callautomation import FileSource
-
-        await self._ask(
-            "hold",
-            lambda: self._connection(connection_id).hold(
-                identifier(who), play_source=FileSource(music) if music else None
-            ),
-        )
-
-    async def unhold(self, connection_id: str, who: str) -> None:
-        """Take somebody (a raw id) off hold."""
-        await self._ask("unhold", lambda: self._connection(connection_id).unhold(identifier(who)))
-
     async def send_dtmf(self, connection_id: str, digits: str, target: str) -> None:
         """Press keys (`0`-`9`, `*`, `#`, `A`-`D`) for somebody (a raw id) in the call.
 
@@ -392,38 +271,6 @@ class CallControl:
         found = await self._ask("properties", lambda: self._connection(connection_id).get_call_properties())
         return _connection(found, connection_id)
 
-    async def close(self) -> None:
-        """Give back connections; idempotent."""
-        client, self._client = self._client, None
-        credential, self._credential = self._credential, None
-        for part in (client, credential):
-            if part is not None:
-                await part.close()
-
-    def _connection(self, connection_id: str) -> Any:
-        return self._open().get_call_connection(connection_id)
-
-    def _take_key(self, key: str) -> None:
-        from azure.core.credentials import AzureKeyCredential
-
-        if self._key is None:
-            self._key = AzureKeyCredential(key)
-        elif self._key.key != key:
-            self._key.update(key)
-
-    async def _ask(self, operation: str, send: Callable[[], Awaitable[Any]]) -> Any:
-        from azure.core.exceptions import AzureError, HttpResponseError
-
-        if self._read_key is not None:
-            self._take_key(await self._read_key())
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await send()
-        except HttpResponseError as error:
-            raise mapped(operation, error) from None
-        except (AzureError, TimeoutError) as error:
-            raise CallControlUnavailable(f"ACS: {operation}: {type(error).__name__}") from None
-
 
 def _connection(found: Any, connection_id: str = "") -> Connection:
     return Connection(
@@ -431,4 +278,5 @@ def _connection(found: Any, connection_id: str = "") -> Connection:
         str(found.call_connection_state or "unknown"),
         str(found.server_call_id or ""),
         str(found.correlation_id or ""),
+        getattr(found.media_streaming_subscription, "state", "") == "active",
     )

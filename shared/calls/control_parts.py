@@ -58,8 +58,13 @@ def repeatable(operation: str, call_id: str = "", first_sent: float | None = Non
     }
 
 
-def streaming(media_url: str, audio_format: Literal["pcm24KMono", "pcm16KMono"]) -> Any:
-    """Bidirectional 20 ms audio and keys on one WebSocket, from the moment when the call is up (acs.md section 2)."""
+def streaming(
+    media_url: str, audio_format: Literal["pcm24KMono", "pcm16KMono"], *, start: bool = True
+) -> Any:
+    """Bidirectional 20 ms audio and keys on one WebSocket, from the moment when the call is up (acs.md section 2).
+
+    `start` False waits for `start_media_streaming`, which dials the same address.
+    """
     from azure.communication.callautomation import MediaStreamingOptions
 
     return MediaStreamingOptions(
@@ -67,7 +72,7 @@ def streaming(media_url: str, audio_format: Literal["pcm24KMono", "pcm16KMono"])
         transport_type="websocket",
         content_type="audio",
         audio_channel_type="mixed",
-        start_media_streaming=True,
+        start_media_streaming=start,
         enable_bidirectional=True,
         audio_format=audio_format,
         enable_dtmf_tones=True,

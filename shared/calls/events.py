@@ -49,6 +49,7 @@ class EventKind(StrEnum):
     CREATE_FAILED = "create_failed"
     MEDIA_LOST = "media_lost"
     RECOVERY = "recovery"
+    QUEUED = "queued"
     IVR_STEP = "ivr_step"
 
     MEDIA_CONNECTED = "media_connected"

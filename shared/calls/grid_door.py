@@ -17,6 +17,7 @@ from shared.calls.poison import put_aside
 from shared.errors import InvalidInput, PatchcordError, Unauthenticated
 from shared.http import Reply, Request, json_reply
 from shared.security.tenants import Scope, TenantDoor
+from shared.telemetry import metrics
 from shared.wire.acs_events import (
     INCOMING_CALL,
     GridEvent,
@@ -114,7 +115,8 @@ class GridDoor:
         if isinstance(event, Malformed):
             raise InvalidInput(f"[{event.index}].{event.field}", event.expected)
         if event.type == INCOMING_CALL:
-            await self.answering.incoming(event, tenant=tenant, request_id=asked.request_id)
+            done = await self.answering.incoming(event, tenant=tenant, request_id=asked.request_id)
+            metrics.EVENTS.add(result=done)
         else:
             report(event)
 

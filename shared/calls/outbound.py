@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.calls.admission import admit_call
+from shared.calls.admission import NoMediaHost, admit_call
 from shared.calls.controls import CallControls
 from shared.calls.destinations import check_destination
 from shared.calls.events import CallEvent, EventKind, Json, row_key
@@ -17,6 +17,7 @@ from shared.calls.outbound_request import NewCall
 from shared.calls.rate import give_turn_back, take_turn
 from shared.calls.record import CallRecord, CallState
 from shared.calls.repository import Calls, new_call_id
+from shared.calls.tracing import begin_traced, follow_call
 from shared.config.document import Config
 from shared.config.outbound import OutboundConfig
 from shared.conversations.conversations import ConversationBusy, Conversations
@@ -32,7 +33,7 @@ from shared.errors import (
 from shared.security.tokens import Audience, TokenMinter
 from shared.settings import FunctionAppSettings
 from shared.store.entities import Entity, EntityStore, Value
-from shared.telemetry import mask_number
+from shared.telemetry import mask_number, traces
 
 logger = logging.getLogger(__name__)
 
@@ -46,12 +47,6 @@ class CallerIdForbidden(Forbidden):
     """The tenant has no such number to call from."""
 
     code = "403-04"
-
-
-class NoMediaHost(Unavailable):
-    """There is nobody who could carry the call's audio now: none is up, all are draining, or all are full."""
-
-    code = "503-07"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +100,8 @@ class Outbound:
         record = await self.calls.get(tenant, placed.call_id)
         if record is None:
             await self._begin(tenant, new, placed, caller_id, request_id)
+        else:
+            follow_call(record)
         if record is None or record.state in (CallState.RECEIVED, CallState.CALLING):
             await self._call(tenant, new, placed, caller_id, rules)
             record = await self.calls.get(tenant, placed.call_id)
@@ -168,7 +165,7 @@ class Outbound:
             await give_turn_back(self.store, tenant, placed.call_id)
             await self.calls.unwatch(tenant, placed.call_id)
             raise
-        await self.calls.append(tenant, placed.call_id, received)
+        await begin_traced(self.calls, tenant, placed.call_id, received)
 
     async def _admit(self, tenant: str, placed: _Placed) -> None:
         limit = self.config.concurrent_calls(tenant, self.settings.max_concurrent_calls)
@@ -210,6 +207,7 @@ class Outbound:
             data["inputVariables"] = {**joined.variables}
         return CallEvent("received", EventKind.RECEIVED, placed.at, data)
 
+    @traces.traced("create call")
     async def _call(
         self, tenant: str, new: NewCall, placed: _Placed, caller_id: str, rules: OutboundConfig
     ) -> None:
@@ -228,6 +226,7 @@ class Outbound:
                 self.config.agents[new.agent].audio,
                 call_id,
                 first_sent=placed.at,
+                cognitive_services=self.config.recovery.cognitive_services,
             )
         except PatchcordError as error:
             if error.retryable:

@@ -9,6 +9,7 @@ import logging
 from shared.calls.events import row_key
 from shared.calls.repository import insert_once
 from shared.store.entities import EntityStore, Value
+from shared.telemetry import metrics
 
 TABLE, PARTITION = "poison", "events"
 
@@ -31,4 +32,5 @@ async def put_aside(
         "detail": detail[:1024],
         "at": float(at),
     }
+    metrics.POISONED.add(reason=reason)
     await insert_once(store, TABLE, PARTITION, row_key(f"{reason}-{event_id}"), values)

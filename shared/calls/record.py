@@ -76,6 +76,7 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
     state = _state(known)
     ended = _ended(known, state)
     media = _media(known)
+    recovery, queued = _recovery(known, media), _queued(known)
     handover = newest_attempt(known.all)
     hang_up, ringing = known.first(EventKind.HANG_UP), known.first(EventKind.RINGING)
     ended_at = _at(disconnected or hang_up or known.first(*_FINAL)) if ended else None
@@ -84,6 +85,7 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
         tenant=_text(received, "tenant"),
         environment=_text(received, "environment"),
         state=state,
+        line="twilio" if _twilio(known) else "acs",
         direction="outbound" if _outbound(known) else "inbound",
         caller=_text(received, "from"),
         callee=_text(received, "to"),
@@ -95,6 +97,7 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
         else {},
         transfer_id=_text(received, "callTransferId"),
         conversation_id=_text(received, "externalConversationId"),
+        customer_id=_text(received, "customerId"),
         previous_calls=_texts(received, "previousCalls"),
         return_to=_text(received, "returnTo"),
         return_step=_text(received, "returnStep"),
@@ -106,8 +109,8 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
         server_call_id=_text(received, "serverCallId") or _text(ringing, "serverCallId"),
         call_connection_id=_connection_id(known),
         received_at=_at(received),
-        answered_at=_at(known.first(EventKind.CONNECTED if _outbound(known) else EventKind.ANSWERED)),
-        connected_at=_at(known.first(EventKind.CONNECTED)),
+        answered_at=_at(known.first(_answered_kind(known))),
+        connected_at=_at(known.first(_connected_kind(known))),
         ended_at=ended_at,
         disconnected_at=_number(disconnected, "seenAt") or _at(disconnected),
         ended=ended,
@@ -130,7 +133,13 @@ def fold(events: Iterable[CallEvent]) -> CallRecord:
         or (handover is not None and (handover.succeeded or handover.leaving)),
         leaving=handover.leaving if handover else known.has(EventKind.TRANSFER_ACCEPTED),
         handed_over=handover is not None and handover.together,
-        recovering_at=_recovering_at(known, media),
+        moved_from=_text(received, "movedFrom"),
+        moves=_whole(received, "moves") or 0,
+        trace=_text(received, "trace"),
+        queued=_text(queued, "action"),
+        queued_at=_at(queued),
+        recovering_at=_at(recovery),
+        recovery=_text(recovery, "action"),
         last_at=known.all[-1].at if known.all else None,
     )
 
@@ -140,6 +149,20 @@ _FINAL = (EventKind.ANSWER_FAILED, EventKind.CREATE_FAILED, EventKind.REJECTED, 
 
 def _outbound(known: _Events) -> bool:
     return _text(known.first(EventKind.RECEIVED), "direction") == "outbound"
+
+
+def _twilio(known: _Events) -> bool:
+    return _text(known.first(EventKind.RECEIVED), "line") == "twilio"
+
+
+def _connected_kind(known: _Events) -> EventKind:
+    """Twilio tells of no connection but the audio's."""
+    return EventKind.MEDIA_CONNECTED if _twilio(known) else EventKind.CONNECTED
+
+
+def _answered_kind(known: _Events) -> EventKind:
+    inbound_acs = not _outbound(known) and not _twilio(known)
+    return EventKind.ANSWERED if inbound_acs else _connected_kind(known)
 
 
 def _unreached(known: _Events) -> CallEvent | None:
@@ -183,7 +206,8 @@ def _ended(known: _Events, state: CallState) -> Ended | None:
                 _text(hang_up, "reason") or "hung_up", _text(hang_up, "by") or "system", code, sub_code
             )
         if known.has(EventKind.TRANSFER_ACCEPTED):
-            return Ended("transferred", "system", code, sub_code)
+            moved = _text(_last(known, EventKind.TRANSFER), "mode") == "move"
+            return Ended("moved" if moved else "transferred", "system", code, sub_code)
         if (reason := _text(disconnected, "reason")) != "":
             return Ended(reason, "system", code, sub_code)
         if code in (None, 0, 200):
@@ -212,13 +236,14 @@ def _outcome(known: _Events, ended: Ended | None, handover: Attempt | None) -> d
     event = known.first(EventKind.OUTCOME)
     said = event.data if event else handover.outcome if handover and handover.succeeded else None
     if said:
-        kind, reason, task = (said.get(key) for key in ("transferType", "reason", "task"))
+        kind, reason, task, target = (said.get(key) for key in ("transferType", "reason", "task", "target"))
         return {
             "transferType": kind if isinstance(kind, str) else "",
             "reason": reason if isinstance(reason, str) else "",
             "currentTaskName": task if isinstance(task, str) else "",
             "referenceVariables": said.get("referenceVariables") or {},
             "transferVariables": said.get("transferVariables") or {},
+            **({"target": target} if isinstance(target, str) and target else {}),
         }
     if ended is not None and ended.by == "caller":
         task = _text(known.first(EventKind.RECEIVED), "task")
@@ -254,11 +279,25 @@ def _media(known: _Events) -> Media:
     )
 
 
-def _recovering_at(known: _Events, media: Media) -> float | None:
-    begun = [event.at for event in known.of(EventKind.RECOVERY) if _text(event, "action") == "restart"]
-    if not begun or (media.connected_at is not None and media.connected_at > begun[-1]):
+def _recovery(known: _Events, media: Media) -> CallEvent | None:
+    """What was done last about lost media, if it takes its time and no audio has come of it."""
+    begun = [
+        event for event in known.of(EventKind.RECOVERY) if _text(event, "action") in ("restart", "notice")
+    ]
+    if not begun or (media.connected_at is not None and media.connected_at > begun[-1].at):
         return None
     return begun[-1]
+
+
+def _queued(known: _Events) -> CallEvent | None:
+    """How the wait stands; what ended it counts, whatever the clocks of two processes say."""
+    told = known.of(EventKind.QUEUED)
+    return next((event for event in told if _text(event, "action") != "waiting"), told[-1] if told else None)
+
+
+def _last(known: _Events, kind: EventKind) -> CallEvent | None:
+    found = known.of(kind)
+    return found[-1] if found else None
 
 
 def _participants(known: _Events) -> list[str]:

@@ -23,6 +23,7 @@ from shared.calls.events import (
 from shared.calls.record import CallRecord, fold
 from shared.errors import EntityChanged, EntityExists, StoreUnavailable
 from shared.store.entities import Entity, EntityStore
+from shared.telemetry import calls as telemetry
 
 if TYPE_CHECKING:
     from shared.publishing.outbox import Outbox
@@ -109,6 +110,16 @@ class Calls:
         """Whether the caller of this method is the first to do `what` in this call."""
         return await insert_once(self._store, "markers", row_key(call_id), row_key(what), {"at": self._now()})
 
+    async def decided(self, call_id: str, what: str, value: str) -> str:
+        """What was decided about `what` first: `value`, unless somebody was faster. For ever."""
+        row = Entity(row_key(call_id), row_key(what), {"value": value})
+        try:
+            await self._store.insert("markers", row)
+        except EntityExists:
+            known = await self._store.get("markers", row.partition, row.row)
+            return value if known is None else str(known.values["value"])
+        return value
+
     async def bind_connection(self, call_id: str, connection_id: str) -> bool:
         """Tie the call to ACS's connection id, first come; whether it is tied to this one (now or before)."""
         row = Entity(row_key(call_id), "connection", {"callConnectionId": connection_id})
@@ -159,6 +170,8 @@ class Calls:
                     await self._store.replace("calls", row)
             except (EntityExists, EntityChanged):
                 continue
+            if telemetry.on() and (before is None or before.values != row.values):
+                telemetry.changed(None if before is None else unpack(before.values, CallRecord), record)
             if record.released:
                 await self.unwatch(tenant, call_id)
             return

@@ -56,9 +56,11 @@ class CallRecord:
     """A call, as far as is known. Times in Unix seconds, None as long as it has not happened.
 
     Attributes:
+        line: the telephone side: `acs` or `twilio`.
         direction: `inbound`, or `outbound` for a call that we made: then `callee` is the person and `caller` our number.
         transfer_id: the client's id of the call transfer that brought the call, or "".
         conversation_id: the client's id of the conversation that the call belongs to, or "".
+        customer_id: who the client says that the caller is, or "".
         previous_calls: our ids of that conversation's earlier calls, oldest first.
         answered_by: who picked up an outbound call as far as can be heard: `person`, `machine`, `unknown`, or "" before that.
         return_to: the ACS identity to give the caller back to, or "".
@@ -70,7 +72,11 @@ class CallRecord:
             a person is only being called in (a warm handover), the caller is still ours.
         leaving: the caller is being transferred, or has been; a transfer that failed is neither.
         handed_over: the caller talks to a person in this call: only our part of it may be ended.
-        recovering_at: when the last recovery of lost media began that no new media connection has followed.
+        moved_from: our id of the call that this one goes on with on another media host, or ""; `moves`: how often.
+        trace: the context of its trace (W3C `traceparent`), or "" when nothing was traced.
+        queued: of a call that found no room (`queueing`): waiting, taken or over; `queued_at`: since when.
+        recovering_at: when the last recovery of lost media began that no new media connection has followed; `recovery` says
+            what it was: restart or notice.
         last_at: when anything happened last.
     """
 
@@ -78,6 +84,7 @@ class CallRecord:
     tenant: str = ""
     environment: str = ""
     state: CallState = CallState.RECEIVED
+    line: Literal["acs", "twilio"] = "acs"
     direction: Literal["inbound", "outbound"] = "inbound"
     caller: str = ""
     callee: str = ""
@@ -87,6 +94,7 @@ class CallRecord:
     input_variables: Mapping[str, str] = field(default_factory=dict)
     transfer_id: str = ""
     conversation_id: str = ""
+    customer_id: str = ""
     previous_calls: Sequence[str] = ()
     return_to: str = ""
     return_step: str = ""
@@ -118,13 +126,24 @@ class CallRecord:
     settled: bool = False
     leaving: bool = False
     handed_over: bool = False
+    moved_from: str = ""
+    moves: int = 0
+    trace: str = ""
+    queued: str = ""
+    queued_at: float | None = None
     recovering_at: float | None = None
+    recovery: str = ""
     last_at: float | None = None
 
     @property
     def live(self) -> bool:
         """The call is on its way to us, or going on."""
         return self.state is not CallState.ENDED and self.state not in NEVER_TAKEN
+
+    @property
+    def waiting(self) -> bool:
+        """Nobody talks to the caller yet: ACS plays something until a media host has room."""
+        return self.queued == "waiting" and not self.media.connections
 
     @property
     def person(self) -> str:
@@ -145,7 +164,9 @@ class CallRecord:
             "inputVariables": dict(self.input_variables),
             "callTransferId": self.transfer_id or None,
             "externalConversationId": self.conversation_id or None,
+            "customerId": self.customer_id or None,
             "previousCalls": list(self.previous_calls),
+            "movedFrom": self.moved_from or None,
             "returnTo": self.return_to or None,
             "returnStep": self.return_step or None,
             "ivr": {
@@ -187,6 +208,7 @@ class CallRecord:
             "tenant": self.tenant,
             "environment": self.environment,
             "state": self.state.value,
+            "line": self.line,
             "direction": self.direction,
             "from": self.caller,
             "to": self.callee,

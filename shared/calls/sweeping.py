@@ -9,18 +9,25 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from shared.calls.admission import Heartbeat, heartbeats, remove_heartbeat
+from shared.calls.admission import SILENT_S, Heartbeat, heartbeats, remove_heartbeat
 from shared.calls.claims import forget_claims
 from shared.calls.events import EventKind
+from shared.calls.moving import Moves
+from shared.calls.queueing import WaitingLine
 from shared.calls.rate import forget_turns
 from shared.calls.record import CallRecord, CallState
 from shared.calls.recovery import WAIT_S, Recovery
 from shared.calls.replay import forget_spent
 from shared.calls.repository import Calls
+from shared.calls.tracing import follow_call
 from shared.config.document import Config
 from shared.errors import CallGone, PatchcordError
 from shared.ivr.runner import IvrRunner
 from shared.store.entities import EntityStore
+from shared.telemetry import metrics
+from shared.telemetry.current import scope
+from shared.twilio.ends import close_record, overdue
+from shared.twilio.engagements import forget_engagements
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +40,19 @@ MEDIA_S = 15.0
 HANG_UP_S, HANDED_OVER_S = 10.0, 90.0
 """How long a recorded hang-up, and an outcome or a transfer (60 s to be accepted), may take to end the call (s)."""
 
+CLOSED_S = 4.0
+"""How long after the audio connection's end ACS may take to report the call's end, or the connection's (s)."""
+
+NOTICE_S = 40.0
+"""How long the last words that ACS speaks may take (s)."""
+
 MAX_CALL_S = 10_800.0
 """No call is longer: its callback token ends then (requirement 19)."""
 
 HEARTBEAT_DEAD_S, SECOND_LOOK_S, PAUSE_S = 5.0, 60.0, 2.0
+LEFT_S = 5.0
+"""After so long (s) it is looked whether a caller who is being transferred is gone: the callback may be lost."""
+
 HEARTBEAT_KEPT_S = 3600.0
 TOKEN_KEPT_S = 60.0
 
@@ -50,6 +66,8 @@ class Sweeper:
     calls: Calls
     recovery: Recovery
     ivr: IvrRunner
+    moves: Moves
+    waiting: WaitingLine
     now: Callable[[], float]
 
     async def sweep(self) -> Counter[str]:
@@ -64,17 +82,23 @@ class Sweeper:
         for tenant in self.config.tenant_names:
             for call_id, begun_at in await self.calls.live(tenant):
                 try:
-                    done[await self._look(tenant, call_id, begun_at, beats)] += 1
+                    with scope():
+                        done[await self._look(tenant, call_id, begun_at, beats)] += 1
                 except PatchcordError as error:
                     logger.warning("call %s: the sweep will come back: %s", call_id, error.message)
                     done["failed"] += 1
             done["turns_forgotten"] += await forget_turns(self.store, tenant, now)
+            done["engagements_forgotten"] += await forget_engagements(self.store, tenant, now)
             done["claims_forgotten"] += await forget_claims(self.store, tenant, now)
+        done["moves_forgotten"] += await self.moves.forget()
         done["tokens_forgotten"] += await forget_spent(self.store, now - TOKEN_KEPT_S)
         for beat in beats.values():
             if now - beat.at > HEARTBEAT_KEPT_S:
                 await remove_heartbeat(self.store, beat.host_id)
                 done["hosts_forgotten"] += 1
+        for action, count in done.items():
+            if count and action != "fine":
+                metrics.SWEEP_ACTIONS.add(count, action=action)
         return +done
 
     async def _heartbeats(self) -> dict[str, Heartbeat]:
@@ -98,6 +122,9 @@ class Sweeper:
                 )  # whoever wrote its last event died before the snapshot
             await self.calls.unwatch(tenant, call_id)
             return "unwatched"
+        follow_call(record)
+        if record.line == "twilio":
+            return await self._on_twilio(record, age_s, beats)
         if not record.call_connection_id:
             return await self._unanswered(record, age_s)
         in_ivr = bool(record.ivr) and record.live and not record.settled
@@ -105,21 +132,30 @@ class Sweeper:
             return "fine"
         if record.state is CallState.RINGING:
             return await self._ringing(record, age_s)
+        if record.waiting and age_s < MAX_CALL_S and not record.settled:
+            await self.waiting.look(record)
+            return "fine"
         if self._is_carried(record, beats):
             if age_s < MAX_CALL_S:
                 return "fine"
             await self.recovery.give_up(record, "max_duration")
             return "hung_up"
-        if not self._is_overdue(record):
+        overdue = self._is_overdue(record)
+        if not overdue and not self._may_have_left(record):
             return "fine"
-        if not await self.recovery.is_alive(record):
+        seen = await self.recovery.seen(record)
+        if seen is not None and seen.streaming and self._is_only_silent(record, beats):
+            return "fine"
+        if seen is None:
             # Its last callback never came; a later one still wins by its own time.
             await self.calls.note(
                 tenant, call_id, "reconciled", EventKind.DISCONNECTED, reason="disconnect_not_reported"
             )
             return "reconciled"
-        if record.settled or record.recovering_at is not None:
-            await self.recovery.give_up(record)
+        if not overdue:
+            return "fine"
+        if record.settled or record.recovering_at is not None or record.queued == "over":
+            await self.recovery.give_up(record, "queue_timeout" if record.queued == "over" else "media_lost")
             return "hung_up"
         if in_ivr and age_s >= MAX_CALL_S:
             await self.recovery.give_up(record, "max_duration")
@@ -131,6 +167,16 @@ class Sweeper:
         if await self.recovery.lost(record, "media_closed" if record.media.closed else never):
             return "recovered"
         return await self._taken_over(record)
+
+    async def _on_twilio(self, record: CallRecord, age_s: float, beats: dict[str, Heartbeat]) -> str:
+        """ACS knows nothing of it, and there is nothing to recover: the call goes on at Twilio."""
+        # Nobody can be asked whether a silent host is dead; what Twilio asks when a stream has ended, settles it sooner.
+        carried = self._is_carried(record, beats) or self._is_only_silent(record, beats)
+        why = overdue(record, self.now(), carried=carried, too_long=age_s >= MAX_CALL_S)
+        if why is None:
+            return "fine"
+        await close_record(self.calls, record, why, self.now())
+        return "settled"
 
     async def _taken_over(self, record: CallRecord) -> str:
         """Somebody noticed this loss before us: if nothing has come of it, its process died."""
@@ -171,18 +217,31 @@ class Sweeper:
         alive = beat is not None and self.now() - beat.at <= HEARTBEAT_DEAD_S
         return alive and not record.media.closed and record.recovering_at is None and record.live
 
+    def _is_only_silent(self, record: CallRecord, beats: dict[str, Heartbeat]) -> bool:
+        """The host writes no heartbeats: if it has the audio connection, it is the store that was away."""
+        beat = beats.get(record.media.host_id)
+        undecided = not record.settled and record.recovering_at is None and not record.media.closed
+        return undecided and beat is not None and self.now() - beat.at < SILENT_S
+
+    def _may_have_left(self, record: CallRecord) -> bool:
+        """Whether a transfer may be over whose callback was lost: that can be asked long before it is overdue."""
+        return record.leaving and record.last_at is not None and self.now() - record.last_at > LEFT_S
+
     def _is_overdue(self, record: CallRecord) -> bool:
         """Whether what was begun last has had its time."""
         media = record.media
         since: float | None
-        if record.recovering_at is not None:
-            since, patience_s = record.recovering_at, WAIT_S
-        elif record.state is CallState.ENDED:
+        if record.state is CallState.ENDED:
             since, patience_s = record.ended_at, HANG_UP_S
+        elif record.leaving:
+            since, patience_s = record.last_at, HANDED_OVER_S
+        elif record.recovering_at is not None:
+            since, patience_s = record.recovering_at, NOTICE_S if record.recovery == "notice" else WAIT_S
         elif record.settled:
             since, patience_s = record.last_at, HANDED_OVER_S
         elif media.connections:
-            since, patience_s = media.ended_at if media.closed else None, HANG_UP_S
+            since, patience_s = media.ended_at if media.closed else None, CLOSED_S
         else:
-            since, patience_s = record.answered_at or record.connected_at, MEDIA_S
+            since = record.queued_at or record.answered_at or record.connected_at
+            patience_s = NOTICE_S if record.queued == "over" else MEDIA_S
         return since is None or self.now() - since > patience_s

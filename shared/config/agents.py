@@ -22,10 +22,12 @@ class WebSocketAgentConfig(ConversationalAgent, tag="websocket", frozen=True, kw
     Attributes:
         url: its WebSocket address; wss, ws only on loopback.
         key: reference to the bearer token that it gets; "" sends none.
+        mulaw: it takes `ulaw/8000`, too: then calls on a mu-law line (Twilio) are not converted to what `audio` says.
     """
 
     url: str
     key: str = ""
+    mulaw: bool = False
 
 
 type AgentConfig = EmbeddedAgentConfig | RealtimeAgentConfig | WebSocketAgentConfig

@@ -12,12 +12,12 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 SECRET = re.compile(
     r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+"
-    r"|(https://[^/@\s]+|http://(127\.0\.0\.1|localhost)(:\d+)?)/secrets/[0-9A-Za-z-]{1,127}"
+    r"|https://[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*(:\d{1,5})?/secrets/[0-9A-Za-z-]{1,127}"
 )
-"""A reference to a secret, never the secret: an environment variable, a file, or a Key Vault secret."""
+"""A reference to a secret, never the secret: an environment variable, a file, or a Key Vault secret; `Secrets` reads all three."""
 
 SECRET_EXPECTED = (
-    "env:VARIABLE, file:PATH or a Key Vault secret such as https://NAME.vault.azure.net/secrets/SECRET "  # noqa: S105
+    "env:VARIABLE, file:PATH or a Key Vault secret such as https://NAME.vault.azure.net/secrets/SECRET "  # noqa: S105  # a pattern
     "(never the secret itself)"
 )
 

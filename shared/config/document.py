@@ -10,9 +10,11 @@ from shared.config.call_transfers import CallTransferConfig, call_transfer_mista
 from shared.config.checks import Mistake, Part
 from shared.config.ivr import Ivr
 from shared.config.ivr_checks import ivr_mistakes
+from shared.config.recovery import RecoveryConfig, recovery_mistakes
 from shared.config.routes import Route, route_mistakes
 from shared.config.tenants import TenantConfig, tenant_mistakes
 from shared.config.tools import ToolConfig, tool_mistakes
+from shared.config.twilio import TwilioConfig, twilio_mistakes
 from shared.errors import ConfigurationError
 
 
@@ -25,6 +27,8 @@ class Config(Part, frozen=True, kw_only=True):
     tenants: dict[str, TenantConfig] = {}
     call_transfers: dict[str, CallTransferConfig] = {}
     ivrs: dict[str, Ivr] = {}
+    twilio: dict[str, TwilioConfig] = {}
+    recovery: RecoveryConfig = RecoveryConfig()
 
     @property
     def all_routes(self) -> list[Route]:
@@ -44,12 +48,21 @@ class Config(Part, frozen=True, kw_only=True):
     def tenant_names(self) -> list[str]:
         """Every tenant that may have calls, sorted."""
         callers = {name for name, tenant in self.tenants.items() if tenant.outbound is not None}
-        return sorted({route.tenant for route in self.all_routes} | set(self.call_transfers) | callers)
+        return sorted(
+            {route.tenant for route in self.all_routes}
+            | set(self.call_transfers)
+            | set(self.twilio)
+            | callers
+        )
 
     @property
     def acs_resources(self) -> dict[str, str]:
         """Ids of the ACS resources of tenants that have their own."""
         return {name: tenant.acs.resource_id for name, tenant in self.tenants.items() if tenant.acs}
+
+    def twilio_tenant(self, account_sid: str) -> str | None:
+        """The tenant whose Twilio account this is."""
+        return next((name for name, entry in self.twilio.items() if entry.account_sid == account_sid), None)
 
     def tenant(self, name: str) -> TenantConfig:
         """What is said about a tenant, or nothing."""
@@ -120,6 +133,10 @@ def _mistakes(config: Config) -> Iterator[Mistake]:
         yield from tool_mistakes(f"tools.{name}", name, tool)
     yield from tenant_mistakes(config.tenants, config.agents)
     yield from call_transfer_mistakes(config.call_transfers, config.agents, config.tenants)
+    yield from twilio_mistakes(config.twilio, config.agents, config.tenants)
     dialled = {address for route in config.routes for address in route.to}
     yield from ivr_mistakes(config.ivrs, config.tenants, dialled)
     yield from route_mistakes(config.routes, config.agents, config.ivrs, config.tenants)
+    identities = {ivr.identity for ivr in config.ivrs.values()}
+    lent = {entry.acs_user for entry in config.call_transfers.values()}
+    yield from recovery_mistakes(config.recovery, dialled | identities | lent)

@@ -7,6 +7,9 @@ import msgspec
 from shared.config.checks import Part
 from shared.config.tenants import DEFAULT_TENANT
 
+MOST_TEXT = 4000
+"""Characters of a text that ACS speaks at once (acs.md 1.4)."""
+
 
 class AudioFile(Part, frozen=True, kw_only=True):
     """A recording in the place of a text: https address of a WAV file (16 kHz, mono, 16 bit)."""

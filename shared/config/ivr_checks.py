@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from shared.config.checks import ACS_USER, ADDRESS_EXPECTED, NAME, Mistake, is_address
 from shared.config.ivr import (
+    MOST_TEXT,
     AnyStep,
     AudioFile,
     Branch,
@@ -28,8 +29,6 @@ from shared.wire.custom_context import RESERVED
 VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 KEY = re.compile(r"[0-9*#]")
 MOST_DIGITS = 30
-MOST_TEXT = 4000
-"""Characters of a text that ACS speaks at once (acs.md 1.4)."""
 
 
 def ivr_mistakes(

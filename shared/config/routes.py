@@ -4,16 +4,36 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 from shared.config.checks import ADDRESS_EXPECTED, NAME, Mistake, Part, is_address
-from shared.config.ivr import Ivr
+from shared.config.ivr import Ivr, Prompt
+from shared.config.recovery import prompt_mistakes
 from shared.config.tenants import DEFAULT_TENANT, TenantConfig
+from shared.config.tools import WEB_EXPECTED, is_web
 from shared.wire.identifiers import Identifier
 
 
 class Overflow(Part, frozen=True, kw_only=True):
-    """What a caller gets who cannot be taken: the busy tone, or another number (`to`: E.164 or `8:acs:…`)."""
+    """What a caller gets who cannot be taken.
 
-    action: Literal["reject", "redirect"] = "reject"
+    Attributes:
+        action: `reject` gives the busy tone; `redirect` sends the ringing call to `to`; `queue` answers it without an agent,
+            plays `message` again and again, and lets the agent take it as soon as there is room.
+        to: E.164 or `8:acs:…`: of `redirect`; of `queue`, where to a caller goes who has waited too long ("": the call ends).
+        message: `queue`: a text or a recording, best 5 to 15 s long: room is looked for after each time.
+        goodbye: `queue`: said before the call of a caller who has waited too long is ended; "" says nothing.
+        max_wait_s: `queue`: how long (s).
+        max_waiting: `queue`: how many callers of the tenant may wait; one more is rejected.
+        cognitive_services: `queue`: address of the resource that speaks texts; "" leaves recordings.
+        voice: Azure's name of the voice.
+    """
+
+    action: Literal["reject", "redirect", "queue"] = "reject"
     to: str = ""
+    message: Prompt = ""
+    goodbye: Prompt = ""
+    max_wait_s: int = 120
+    max_waiting: int = 20
+    cognitive_services: str = ""
+    voice: str = "en-US-JennyNeural"
 
 
 class Route(Part, frozen=True, kw_only=True):
@@ -55,8 +75,30 @@ def route_mistakes(
             yield Mistake(
                 f"{place}.agent", f"an agent that tenants.{route.tenant}.agents allows", route.agent
             )
-        if route.overflow.action == "redirect" and not is_address(route.overflow.to):
-            yield Mistake(f"{place}.overflow.to", ADDRESS_EXPECTED, route.overflow.to)
+        yield from _overflow_mistakes(f"{place}.overflow", route)
+
+
+def _overflow_mistakes(place: str, route: Route) -> Iterator[Mistake]:
+    overflow = route.overflow
+    if overflow.action == "redirect" or (overflow.action == "queue" and overflow.to):
+        if not is_address(overflow.to):
+            yield Mistake(f"{place}.to", ADDRESS_EXPECTED, overflow.to)
+    elif overflow.to:
+        yield Mistake(f"{place}.to", "nothing: a rejected call goes nowhere", overflow.to)
+    if overflow.action != "queue":
+        return
+    if route.ivr:
+        yield Mistake(f"{place}.action", "reject or redirect: an IVR needs no media host", "queue")
+    if overflow.cognitive_services and not is_web(overflow.cognitive_services):
+        yield Mistake(f"{place}.cognitive_services", WEB_EXPECTED, overflow.cognitive_services)
+    yield from prompt_mistakes(
+        f"{place}.message", overflow.message, overflow.cognitive_services, required=True
+    )
+    yield from prompt_mistakes(f"{place}.goodbye", overflow.goodbye, overflow.cognitive_services)
+    if not 5 <= overflow.max_wait_s <= 3600:
+        yield Mistake(f"{place}.max_wait_s", "seconds from 5 to 3600", str(overflow.max_wait_s))
+    if not 1 <= overflow.max_waiting <= 1000:
+        yield Mistake(f"{place}.max_waiting", "a whole number from 1 to 1000", str(overflow.max_waiting))
 
 
 def _who_mistakes(

@@ -1,10 +1,10 @@
 """Where an agent may send a caller, as `patchcord.yaml` declares it."""
 
-import re
 from collections.abc import Iterator
 from typing import Literal
 
 from shared.config.checks import ADDRESS_EXPECTED, Mistake, Part, is_address
+from shared.config.tools import WEB_EXPECTED, is_web
 
 
 class Transfer(Part, frozen=True, kw_only=True):
@@ -45,7 +45,5 @@ def transfer_mistakes(place: str, transfer: str | Transfer) -> Iterator[Mistake]
         yield Mistake(f"{place}.ring_s", "seconds from 5 to 180", str(transfer.ring_s))
     if not 3 <= transfer.confirm_s <= 120:
         yield Mistake(f"{place}.confirm_s", "seconds from 3 to 120", f"{transfer.confirm_s:g}")
-    if transfer.hold_music and not re.match(
-        r"https://[^/@\s]+|http://(127\.0\.0\.1|localhost)(:\d+)?(/|$)", transfer.hold_music
-    ):
-        yield Mistake(f"{place}.hold_music", "an https address (http only on loopback)", transfer.hold_music)
+    if transfer.hold_music and not is_web(transfer.hold_music):
+        yield Mistake(f"{place}.hold_music", WEB_EXPECTED, transfer.hold_music)

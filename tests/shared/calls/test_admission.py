@@ -10,16 +10,8 @@ from shared.calls.admission import (
 )
 from shared.calls.repository import Calls, new_call_id
 from shared.errors import EntityChanged, EntityExists
-from shared.store.sqlite import SqliteStore
 
 NOW = 1_800_000_000.0
-
-
-@pytest.fixture
-async def store(tmp_path):
-    opened = SqliteStore(tmp_path / "store.db")
-    yield opened
-    await opened.close()
 
 
 def beat(host_id="a", active=0, capacity=10, draining=False, age_s=0.0):
@@ -101,3 +93,23 @@ async def test_a_burst_does_not_get_past_the_capacity_of_old_heartbeats(store):
 
 async def test_no_host_is_no_admission(store):
     assert await place(store, Calls(store, lambda: NOW), 1) == ["no_media_host"]
+
+
+async def test_calls_of_a_host_that_drains_take_no_room_of_the_others(store):
+    """In a rolling update the new host is empty, whatever is still going on over the old one."""
+    calls = Calls(store, lambda: NOW)
+    await write_heartbeat(store, beat("old", active=3, capacity=3, draining=True))
+    await write_heartbeat(store, beat("new", active=0, capacity=2))
+    assert await place(store, calls, 6) == [""] * 5 + ["media_hosts_full"]
+
+
+async def test_a_moved_caller_has_a_place_already(store):
+    calls = Calls(store, lambda: NOW)
+    await write_heartbeat(store, beat("new", active=0, capacity=1))
+    reasons = await place(store, calls, 3, limit=1)
+    assert reasons == ["", "tenant_limit", "tenant_limit"]
+    call_id = new_call_id(NOW + 1)
+    asked = {"tenant": "t1", "call_id": call_id, "limit": 1, "tenants": ("t1",), "now": NOW}
+    assert await admit_call(store, calls, **asked, moved=True)
+    await write_heartbeat(store, beat("new", active=1, capacity=1))
+    assert (await admit_call(store, calls, **asked, moved=True)).reason == "media_hosts_full"

@@ -345,3 +345,33 @@ async def test_a_return_step_that_could_not_come_back_unchanged_is_dropped(world
     await world.host()
     await deliver(world, world.incoming(customContext={"voipHeaders": RETURN | {"returnStep": step}}))
     assert (await only(world)).return_step == ""
+
+
+async def test_after_an_outage_of_the_store_callers_ring_until_the_hosts_are_heard_of_again(world):
+    """All heartbeats are old then: that is no reason to turn callers away from hosts that live."""
+    await world.host("host-a", age_s=20)
+    waited = []
+
+    async def pause(seconds):
+        waited.append(seconds)
+        if len(waited) == 3:
+            await world.host("host-a")
+
+    object.__setattr__(world.app.answering, "pause", pause)
+    await deliver(world)
+    assert (await only(world)).state == "answered"
+    assert len(waited) == 3
+
+
+@pytest.mark.parametrize(("age_s", "pauses"), [(20, 8), (61, 0)])
+async def test_but_not_for_long_and_not_for_hosts_that_have_been_gone_for_a_minute(world, age_s, pauses):
+    await world.host("host-a", age_s=age_s)
+    waited = []
+
+    async def pause(seconds):
+        waited.append(seconds)
+
+    object.__setattr__(world.app.answering, "pause", pause)
+    await deliver(world)
+    assert (await only(world)).ended.reason == "no_media_host"
+    assert len(waited) == pauses

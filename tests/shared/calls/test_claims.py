@@ -1,21 +1,11 @@
 import asyncio
 from dataclasses import replace
 
-import pytest
-
 from shared.calls.claims import KEEP_S, LEASE_S, claim, claim_key, forget_claims, give_back
-from shared.store.sqlite import SqliteStore
 from shared.wire.acs_events import grid_event_from_dict, parse_incoming_call
 from tests.support.call_world import Clock, World
 
 NOW = 1_800_000_000.0
-
-
-@pytest.fixture
-async def store(tmp_path):
-    opened = SqliteStore(tmp_path / "store.db")
-    yield opened
-    await opened.close()
 
 
 def a_call(number="+18005550000", correlation="corr-1"):

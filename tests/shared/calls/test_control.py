@@ -182,8 +182,12 @@ async def test_properties_say_whether_the_call_is_alive(acs, control):
         "corr-1",
     )
     assert found.alive
-    acs.state = "disconnected"
-    assert not (await control.properties("cc-1")).alive
+    assert not found.streaming
+    acs.streaming = "active"
+    assert (await control.properties("cc-1")).streaming
+    acs.streaming, acs.state = "inactive", "disconnected"
+    found = await control.properties("cc-1")
+    assert not found.alive and not found.streaming
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ async def test_nothing_is_ever_fetched(world, credentials, monkeypatch):
     def no_session(*_):
         raise AssertionError("a request named an address, and it was fetched")
 
-    monkeypatch.setattr("shared.application._Session.fetch", no_session)
+    monkeypatch.setattr("shared.security.jwks.JwksFetcher.fetch", no_session)
     await post(world, [VALIDATION], credentials)
     await post(
         world,

@@ -74,6 +74,8 @@ def test_a_whole_call():
     shown = record.to_json()
     timeline = shown.pop("timeline")
     assert shown == {
+        "line": "acs",
+        "customerId": None,
         "direction": "inbound",
         "answeredBy": None,
         "ivr": None,
@@ -92,6 +94,7 @@ def test_a_whole_call():
         "callTransferId": "transfer-1",
         "externalConversationId": "conversation-1",
         "previousCalls": ["c0"],
+        "movedFrom": None,
         "correlationId": "corr",
         "serverCallId": "server",
         "callConnectionId": "cc-1",
@@ -327,3 +330,22 @@ def test_a_summary_has_no_transcript():
     assert shown["correlationId"] == "corr"
     assert "transcript" not in shown
     assert fold([]).to_summary()["endedReason"] is None
+
+
+def test_a_call_on_the_twilio_line():
+    """It is answered and connected when its audio comes: Twilio tells of nothing else."""
+    received = event(K.RECEIVED, 0.2, callId="c1", line="twilio", customerId="customer-1")
+    assert (fold([received]).line, fold([received]).answered_at) == ("twilio", None)
+    record = fold([received, event(K.MEDIA_CONNECTED, 0.4, hostId="host-a")])
+    assert (record.state, record.customer_id) == (CallState.CONNECTED, "customer-1")
+    assert record.answered_at == record.connected_at == BEGIN + 0.4
+    shown = record.to_json()
+    assert (shown["line"], shown["customerId"]) == ("twilio", "customer-1")
+
+
+def test_whom_the_agent_chose_is_told_if_it_chose():
+    said = event(K.OUTCOME, 5.0, "outcome", transferType="AGENT", target="billing")
+    assert fold([RECEIVED, said]).outcome["target"] == "billing"
+    for target in ("", 7, None):
+        said = event(K.OUTCOME, 5.0, "outcome", transferType="AGENT", target=target)
+        assert "target" not in fold([RECEIVED, said]).outcome

@@ -1,16 +1,6 @@
 import asyncio
 
-import pytest
-
 from shared.calls.replay import forget_spent, spend
-from shared.store.sqlite import SqliteStore
-
-
-@pytest.fixture
-async def store(tmp_path):
-    opened = SqliteStore(tmp_path / "store.db")
-    yield opened
-    await opened.close()
 
 
 async def test_a_token_is_spent_once(store):

@@ -14,13 +14,6 @@ NOW = 1_800_000_000.0
 
 
 @pytest.fixture
-async def store(tmp_path):
-    opened = SqliteStore(tmp_path / "store.db")
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
 def calls(store):
     return Calls(store, lambda: NOW)
 
@@ -174,3 +167,10 @@ async def test_all_rows_goes_on_after_a_page(store, monkeypatch):
         await store.insert("events", Entity("c1", f"r{i}", {"n": i}))
     assert [row.row for row in await all_rows(store, "events", "c1")] == [f"r{i}" for i in range(7)]
     assert len(await all_rows(store, "events", "c1", after="r1", before="r5")) == 3
+
+
+async def test_the_first_decision_stays(calls):
+    said = await asyncio.gather(*(calls.decided("c1", "end", f"way {n}") for n in range(8)))
+    assert len(set(said)) == 1
+    assert await calls.decided("c1", "end", "another") == said[0]
+    assert await calls.decided("c2", "end", "another") == "another"

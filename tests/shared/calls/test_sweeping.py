@@ -145,10 +145,10 @@ async def test_an_outcome_without_an_end_is_ended(world, paused, settled):
 async def test_media_that_was_closed_for_no_reason_is_lost(world, paused):
     record = await world.talking("host-a")
     await world.event(record, "c", K.MEDIA_CLOSED, 6, hostId="host-a")
-    world.clock.at = START + 15
+    world.clock.at = START + 9
     await world.host("host-a")
     assert await sweep(world) == {}
-    world.clock.at = START + 17
+    world.clock.at = START + 11
     assert await sweep(world) == {"recovered": 1}
     lost = [e for e in await world.calls.events(record.call_id) if e.kind is K.MEDIA_LOST]
     assert lost[0].data["reason"] == "media_closed"
@@ -291,3 +291,57 @@ async def test_the_list_is_put_right_when_the_writer_of_the_end_died(world):
     await world.app.sweep()
     assert (await world.calls.list("default"))[0].state is CallState.ENDED
     assert await world.calls.live("default") == []
+
+
+async def test_a_host_that_acs_still_has_is_not_dead_after_an_outage_of_the_store(world, paused):
+    """No heartbeat could be written; its audio runs. For a minute: a host may also vanish without ACS noticing."""
+    record = await world.talking("host-a")
+    world.acs.streaming = "active"
+    world.clock.at += 25
+    assert await sweep(world) == {}
+    assert asked(world) == []
+    world.clock.at += 40
+    assert await sweep(world) == {"recovered": 1}
+    assert (await world.again(record)).media.lost
+
+
+@pytest.mark.parametrize("streaming", ["", "inactive"])
+async def test_a_host_whose_audio_acs_has_lost_is_dead_at_once(world, paused, streaming):
+    await world.talking("host-a")
+    world.acs.streaming = streaming
+    world.clock.at += 10
+    assert await sweep(world) == {"recovered": 1}
+
+
+async def test_last_words_have_their_time(world, paused):
+    record = await world.talking("host-a")
+    await world.event(record, "lost", K.MEDIA_LOST, 1, hostId="host-a", reason="x")
+    await world.event(record, "rec", K.RECOVERY, 1, action="restart")
+    await world.event(record, "rec2", K.RECOVERY, 2, action="notice")
+    world.clock.at = START + 30
+    assert await sweep(world) == {}
+    world.clock.at = START + 43
+    assert await sweep(world) == {"hung_up": 1}
+    assert asked(world) == ["terminate"]
+
+
+async def test_a_move_on_its_way_is_left_alone_also_after_a_restart_that_failed(world, paused):
+    record = await world.talking("host-a")
+    await world.event(record, "lost", K.MEDIA_LOST, 1, hostId="host-a", reason="x")
+    await world.event(record, "rec", K.RECOVERY, 1, action="restart")
+    await world.event(record, "t", K.TRANSFER, 4, mode="move", attempt="recovery-1-move", outcome={})
+    world.clock.at = START + 25
+    assert await sweep(world) == {}
+    world.clock.at = START + 100
+    assert await sweep(world) == {"hung_up": 1}
+
+
+async def test_a_transfer_whose_callback_was_lost_is_noticed_before_it_is_overdue(world, paused):
+    record = await world.talking("host-a")
+    await world.event(record, "t", K.TRANSFER, 4, mode="blind", attempt="a", outcome={})
+    world.acs.state = "disconnected"
+    world.clock.at = START + 6
+    await world.host("host-a", age_s=20)
+    assert await sweep(world) == {}
+    world.clock.at = START + 20
+    assert await sweep(world) == {"reconciled": 1}

@@ -22,6 +22,9 @@ def test_targets_that_can_be_called_are_right():
         (Transfer(to="+18005550199", confirm_s=121), "t.confirm_s"),
         (Transfer(to="+18005550199", hold_music="http://sounds.example/hold.wav"), "t.hold_music"),
         (Transfer(to="+18005550199", hold_music="hold.wav"), "t.hold_music"),
+        (Transfer(to="+18005550199", hold_music="https://me@sounds.example/hold.wav"), "t.hold_music"),
+        (Transfer(to="+18005550199", hold_music="https://sounds.example/hold.wav#x"), "t.hold_music"),
+        (Transfer(to="+18005550199", hold_music="http://127.0.0.1:80@sounds.example/"), "t.hold_music"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(transfer, place):
