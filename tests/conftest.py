@@ -5,17 +5,25 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import rsa_keys
 from tests.support.azurite import azurite
 
 __all__ = ["azurite"]
 
 LONGEST_FIRST = (
-    "test_never_silent",
     "test_faults",
-    "test_exactly_one_answer",
     "test_demo_call",
     "test_emulated_models",
+    "test_never_silent",
     "test_call_transfers",
+    "test_exactly_one_answer",
+    "test_ivr",
+    "test_schemathesis",
+    "test_builtin_ivr",
+    "test_twenty_calls",
+    "test_handover",
+    "test_seventy_minutes",
+    "test_conformance",
 )
 """Modules that would keep one worker busy when all others are done, if they came last."""
 
@@ -24,6 +32,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest modules first; otherwise as collected."""
     rank = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signers_of_the_emulator_get_keys_that_are_made_already() -> Iterator[None]:
+    """Real keys, and neighbours differ; see `rsa_keys`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("emulator.acs.signing.new_key", rsa_keys.next_key)
+        yield
 
 
 @pytest.fixture(autouse=True)

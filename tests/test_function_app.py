@@ -8,15 +8,18 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from shared.calls.admission import Heartbeat, write_heartbeat
 from shared.calls.repository import Calls
+from shared.http import Reply
 from shared.security.tenants import TenantDoor
 from shared.store import open_store
+from tests.shared.twilio.world import ACCOUNT, CALL, TOKEN, form, signature, xml
 from tests.support.acs_rest import AcsRest
-from tests.support.call_world import NUMBER, World, environment
+from tests.support.call_world import CONFIG, NUMBER, World, environment
 from tests.support.timing import patience
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +38,12 @@ HTTP = {
     "get_call_transfer": ("api/v1/call-transfers/{id}", ["GET"]),
     "create_call_transfer_compatible": ("generativeagent/v1/call-transfers", ["POST"]),
     "get_call_transfer_compatible": ("generativeagent/v1/call-transfers/{id}", ["GET"]),
+    "twilio_media_stream_url": ("api/v1/twilio-media-stream-url", ["GET"]),
+    "twilio_media_stream_url_compatible": ("mg-genagent/v1/twilio-media-stream-url", ["GET"]),
+    "twilio_engage": ("api/twilio/engage", ["POST"]),
+    "twilio_call_complete": ("api/twilio/call-complete", ["POST"]),
+    "twilio_transfer_state": ("api/twilio/transfer-state", ["POST"]),
+    "twilio_stream_status": ("api/twilio/stream-status", ["POST"]),
     "health": ("api/health", ["GET"]),
     "openapi": ("api/openapi.json", ["GET"]),
 }
@@ -42,6 +51,7 @@ ELSEWHERE = {
     "elsewhere": "api/{*path}",
     "elsewhere_compatible_transfers": "generativeagent/{*path}",
     "elsewhere_compatible_events": "mg-genagent-acs/{*path}",
+    "elsewhere_compatible_twilio": "mg-genagent/{*path}",
     "elsewhere_incoming": "incoming/{*path}",
 }
 EVENT_GRID = {"incoming_call", "call_lifecycle", "rotate_signing_keys"}
@@ -123,7 +133,7 @@ def test_indexing_imports_nothing_heavy(indexed):
 
 def test_the_file_is_thin():
     lines = (ROOT / "function_app.py").read_text().splitlines()
-    assert len(lines) < 260
+    assert len(lines) < 320
     top = [line for line in lines if re.match(r"(import|from) ", line)]
     assert [line for line in top if "azure" in line or "shared" in line] == ["import azure.functions as func"]
 
@@ -229,6 +239,66 @@ async def test_every_function_runs(tmp_path):
         reasons = {row.values["reason"] for row in await store.query("poison", "events")}
         assert reasons == {"malformed"}
         for secret in (credentials.api_secret, "eyJ"):
+            assert secret not in log
+        await store.close()
+
+
+TWILIO = f"""
+twilio:
+  default: {{account_sid: {ACCOUNT}, auth_token: "env:T1B_TOKEN", agent: reception}}
+"""
+
+
+async def test_every_function_of_the_twilio_line_runs(tmp_path):
+    """Twilio signs the query as it sends it, so it must reach us unchanged."""
+    async with AcsRest() as acs:
+        env = environment(tmp_path, acs) | {"T1B_TOKEN": TOKEN}
+        (tmp_path / "patchcord.yaml").write_text(CONFIG + TWILIO)
+        store = open_store(env["PATCHCORD_STORE"])
+        await write_heartbeat(store, Heartbeat("host-a", 0, 100, False, time.time() + 60))
+        credentials = await TenantDoor(store, "test", time.time).issue("default")
+        headers = {"api-id": credentials.api_id, "api-secret": credentials.api_secret}
+        old = {"asapp-api-id": credentials.api_id, "asapp-api-secret": credentials.api_secret}
+        status = {"StreamSid": "MZ" + "c" * 32, "StreamEvent": "stream-started"}
+
+        def get(function, url, given):
+            return {"function": function, "http": {"method": "GET", "url": url, "headers": given}}
+
+        def signed(function, url, **more):
+            fields = form(CALL, **more)
+            given = signature(f"https://fn.example{url}", fields)
+            return {
+                "function": function,
+                "http": {"method": "POST", "url": url, "headers": given, "body": urlencode(fields)},
+            }
+
+        jobs = [
+            (
+                get("twilio_media_stream_url", "/api/v1/twilio-media-stream-url?voiceAgentMode=s2s", headers),
+                200,
+            ),
+            (get("twilio_media_stream_url_compatible", "/mg-genagent/v1/twilio-media-stream-url", old), 200),
+            (get("elsewhere_compatible_twilio", "/mg-genagent/x", {}), 404),
+            (
+                signed("twilio_engage", "/api/twilio/engage?b=Zo%C3%AB+M&a=x%2fy%20z&b=2&FlowEvent=return"),
+                200,
+            ),
+            (signed("twilio_call_complete", "/api/twilio/call-complete?callSid=hint"), 200),
+            (signed("twilio_transfer_state", "/api/twilio/transfer-state"), 200),
+            (signed("twilio_stream_status", "/api/twilio/stream-status", **status), 204),
+        ]
+        found, log = await run_app(env, [job for job, _ in jobs])
+        results = found["results"]
+        assert [result.get("status", result) for result in results] == [expected for _, expected in jobs]
+        engaged = Reply(
+            200, results[3]["body"].encode(), {"content-type": results[3]["headers"]["content-type"]}
+        )
+        stream = xml(engaged).find("Connect/Stream")
+        assert stream.get("url").startswith("wss://media.example/twilio/")
+        given = {one.get("name"): one.get("value") for one in stream}
+        assert given.keys() == {"a", "b"}
+        assert given["a"] == "x/y z"
+        for secret in (credentials.api_secret, TOKEN, "eyJ"):
             assert secret not in log
         await store.close()
 

@@ -72,3 +72,14 @@ def test_this_python_is_found():
     found = subprocess.run([ROOT / "tools" / "find-python"], capture_output=True, text=True, check=True)
     version = subprocess.run([found.stdout.strip(), "-V"], capture_output=True, text=True, check=True)
     assert version.stdout.startswith("Python 3.13")
+
+
+def test_calls_stand_where_the_runner_looks_for_them():
+    """Elsewhere, neither part of `tools/run-tests` would run them."""
+    line = re.search(r"^run calls (.*) -m e2e", (ROOT / "tools" / "run-tests").read_text(), re.MULTILINE)
+    folders = [ROOT / folder for folder in line[1].split()]
+    marked = [
+        path for path in (ROOT / "tests").rglob("test_*.py") if re.search(r"mark\.e2e\b", path.read_text())
+    ]
+    assert len(marked) > 10
+    assert [path for path in marked if not any(path.is_relative_to(folder) for folder in folders)] == []

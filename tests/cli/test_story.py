@@ -20,6 +20,15 @@ def test_keys_are_counted_and_never_shown():
     assert tell({"t": 1500, "kind": "keys", "count": 6}) == "   1.5 s  caller keys   6 keys"
 
 
+def test_what_twilio_does_is_told():
+    notice = {"t": 0, "kind": "notice", "code": 31924, "text": "Protocol Error", "detail": "no JSON"}
+    assert tell(notice) == "   0.0 s  TWILIO        31924 Protocol Error: no JSON"
+    assert tell({"t": 0, "kind": "twiml", "verb": "Connect"}) is None
+    assert tell({"t": 0, "kind": "twiml", "verb": "Connect"}, more=True) == "   0.0 s  TwiML         Connect"
+    flow = {"t": 0, "kind": "flow", "transferType": "AGENT"}
+    assert tell(flow) == "   0.0 s  Studio flow   goes on with AGENT"
+
+
 def test_what_only_tests_read_is_not_told():
     assert tell({"t": 0, "kind": "agent_silent", "since": 1}) is None
     assert tell({"t": 0, "kind": "delivered", "subscription": "s"}) is None

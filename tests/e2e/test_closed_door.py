@@ -26,7 +26,11 @@ from tests.support.callbacks import callback
 from tests.support.stack import answered_call, running_stack
 from tests.support.timing import patience
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.xdist_group("closed door"),  # one stack for all of them
+]
 
 LONG_CALL = {"steps": [{"wait_ms": {"ms": 280_000, "within_s": 290}}, "hang_up"], "limit_s": 300}
 

@@ -1,12 +1,14 @@
 """`patchcord up` and `patchcord call` as a person uses them: two terminals, and Ctrl-C."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from cli.processes import ROOT, free_port
@@ -34,9 +36,20 @@ async def finish(process: asyncio.subprocess.Process, within_s: float) -> str:
     return output.decode()
 
 
+async def metrics_of_two_calls(address: str) -> None:
+    """The page knows both calls, each with its trace, as soon as the processes have sent them."""
+    async with aiohttp.ClientSession() as client, asyncio.timeout(patience(20)):
+        text = ""
+        while text.count("caller_hung_up</h3>") < 2 or "patchcord.call.duration" not in text:
+            await asyncio.sleep(0.2)
+            async with client.get(address) as answer:
+                text = await answer.text()
+        assert "patchcord.calls.capacity" in text and "patchcord-functions" in text
+
+
 async def test_up_call_and_ctrl_c(tmp_path):
-    ports = {name: free_port() for name in ("functions", "media", "acs")}
-    up = await start(tmp_path, "up", *(f"--{name}-port={port}" for name, port in ports.items()))
+    ports = {name: free_port() for name in ("functions", "media", "acs", "metrics")}
+    up = await start(tmp_path, "up", "--metrics", *(f"--{name}-port={port}" for name, port in ports.items()))
     try:
         printed = ""
         async with asyncio.timeout(patience(40)):
@@ -48,12 +61,18 @@ async def test_up_call_and_ctrl_c(tmp_path):
         run_file = tmp_path / ".patchcord" / "run.json"
         assert run_file.stat().st_mode & 0o077 == 0, "only the owner may read the keys"
 
-        call = await start(tmp_path, "call", str(ROOT / "emulator" / "scripts" / "hangup.yaml"))
-        story = await finish(call, 40)
-        assert call.returncode == 0, story
-        assert "answered" in story
-        assert "caller_hung_up" in story
-        assert (tmp_path / "out" / "call" / "call.json").exists()
+        script = str(ROOT / "emulator" / "scripts" / "hangup.yaml")
+        call = await start(tmp_path, "call", script)
+        other = await start(tmp_path, "call", "--line", "twilio", "--out", "out/twilio", script)
+        story, on_twilio = await asyncio.gather(finish(call, 40), finish(other, 40))
+        for process, told, line in ((call, story, "acs"), (other, on_twilio, "twilio")):
+            assert process.returncode == 0, told
+            assert "answered" in told
+            assert "caller_hung_up" in told
+            folder = tmp_path / "out" / ("call" if line == "acs" else line)
+            assert json.loads((folder / "call.json").read_text())["line"] == line
+        story += on_twilio
+        await metrics_of_two_calls(f"http://127.0.0.1:{ports['metrics']}/")
     finally:
         up.send_signal(signal.SIGINT)
         printed += await finish(up, 30)

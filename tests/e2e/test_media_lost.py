@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from cli.processes import ROOT
 from tests.support.stack import kinds, running_stack, settled
 from tests.support.timing import patience
 
@@ -20,8 +21,11 @@ async def talking(stack):
     return call
 
 
-async def test_without_another_host_the_call_is_hung_up_with_a_reason(tmp_path):
-    async with running_stack(tmp_path) as stack:
+async def test_without_another_host_and_a_person_the_call_is_hung_up_with_a_reason(tmp_path):
+    config = tmp_path / "patchcord.yaml"
+    text = (ROOT / "patchcord.yaml").read_text().replace("dialogues/", f"{ROOT}/dialogues/")
+    config.write_text(text.replace('      fallback: "+18005550198"\n', ""))
+    async with running_stack(tmp_path / "stack", config=config) as stack:
         call = await talking(stack)
         stack.media_hosts[0].signal(signal.SIGKILL)
         lost = await asyncio.wait_for(call.first("media_lost"), patience(5))

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -41,6 +42,21 @@ def handed(world):
     handover = Handover()
     world.session._handover = world.session._actions._handover = handover
     return handover
+
+
+@asynccontextmanager
+async def asked_for_a_person(more=""):
+    """A call in which a handover to `human` is under way: its world, and what becomes of the handover."""
+    async with open_session(PEOPLE + more) as world:
+        handover = handed(world)
+        ask(world, "transfer_to_human", target="human")
+        await world.run(0.1)
+        yield world, handover
+
+
+async def became(world, handover, result):
+    handover.result.set_result(result)
+    await world.run(0.1)
 
 
 def ask(world, name, id="1", **arguments):
@@ -92,12 +108,8 @@ async def test_back_to_the_system():
 def test_a_transfer_that_fails_is_the_agents_to_tell(result):
     @virtual
     async def run():
-        async with open_session(PEOPLE) as world:
-            handover = handed(world)
-            ask(world, "transfer_to_human", target="human")
-            await world.run(0.1)
-            handover.result.set_result(result)
-            await world.run(0.1)
+        async with asked_for_a_person() as (world, handover):
+            await became(world, handover, result)
             [(_, told)] = world.agent.results
             assert told["error"] == result and "with you again" in told["message"]
             world.caller()
@@ -112,10 +124,7 @@ def test_a_transfer_that_fails_is_the_agents_to_tell(result):
 
 @virtual
 async def test_a_fault_of_ours_in_a_handover_is_a_handover_that_failed():
-    async with open_session(PEOPLE) as world:
-        handover = handed(world)
-        ask(world, "transfer_to_human", target="human")
-        await world.run(0.1)
+    async with asked_for_a_person() as (world, handover):
         handover.result.set_exception(ZeroDivisionError())
         await world.run(0.1)
         assert world.agent.results[0][1]["error"] == "failed"
@@ -123,12 +132,8 @@ async def test_a_fault_of_ours_in_a_handover_is_a_handover_that_failed():
 
 @virtual
 async def test_when_a_person_has_joined_the_agent_only_listens():
-    async with open_session(PEOPLE + "silence: {after_s: 5}") as world:
-        handover = handed(world)
-        ask(world, "transfer_to_human", target="human")
-        await world.run(0.1)
-        handover.result.set_result(HandoverResult.JOINED)
-        await world.run(0.1)
+    async with asked_for_a_person("silence: {after_s: 5}") as (world, handover):
+        await became(world, handover, HandoverResult.JOINED)
         assert world.agent.results[0][1]["status"] == "joined" and world.agent.only_listens
         world.agent.speak(1000, "t9")
         world.caller()
@@ -155,12 +160,8 @@ async def test_when_a_person_has_joined_the_agent_only_listens():
 def test_the_end_of_a_call_with_a_person(why):
     @virtual
     async def run():
-        async with open_session(PEOPLE) as world:
-            handover = handed(world)
-            ask(world, "transfer_to_human", target="human")
-            await world.run(0.1)
-            handover.result.set_result(HandoverResult.JOINED)
-            await world.run(0.1)
+        async with asked_for_a_person() as (world, handover):
+            await became(world, handover, HandoverResult.JOINED)
             handover.left.set_result(why)
             await world.run(0.1)
             assert world.session._end.result().kind is (
@@ -172,17 +173,13 @@ def test_the_end_of_a_call_with_a_person(why):
 
 @virtual
 async def test_an_agent_that_cannot_only_listen_hears_no_more():
-    async with open_session(PEOPLE) as world:
-        handover = handed(world)
+    async with asked_for_a_person() as (world, handover):
 
         async def broken():
             raise ZeroDivisionError
 
         world.agent.listen_only = broken
-        ask(world, "transfer_to_human", target="human")
-        await world.run(0.1)
-        handover.result.set_result(HandoverResult.JOINED)
-        await world.run(0.1)
+        await became(world, handover, HandoverResult.JOINED)
         world.caller()
         assert world.agent.heard == [] and not world.session._end.done()
 
@@ -192,16 +189,12 @@ async def test_an_agent_that_cannot_only_listen_hears_no_more():
 def test_an_agent_that_ends_during_a_handover_does_not_end_the_handover(last, result):
     @virtual
     async def run():
-        async with open_session(PEOPLE) as world:
-            handover = handed(world)
-            ask(world, "transfer_to_human", target="human")
-            await world.run(0.1)
+        async with asked_for_a_person() as (world, handover):
             event = Ended(TransferType.AGENT, "done") if last == "ended" else Fault("lost", "gone", True)
             world.agent.host.event(event)
             await world.run(5)
             assert not world.session._end.done()
-            handover.result.set_result(result)
-            await world.run(0.1)
+            await became(world, handover, result)
             assert world.session._end.done() is (result is HandoverResult.NO_ANSWER)
             if result is HandoverResult.NO_ANSWER:
                 assert world.session._end.result().reason == ("done" if last == "ended" else "lost")
@@ -211,10 +204,7 @@ def test_an_agent_that_ends_during_a_handover_does_not_end_the_handover(last, re
 
 @virtual
 async def test_the_end_of_the_call_undoes_a_handover():
-    async with open_session(PEOPLE) as world:
-        handover = handed(world)
-        ask(world, "transfer_to_human", target="human")
-        await world.run(0.1)
+    async with asked_for_a_person() as (world, handover):
         await world.hang_up()
         assert handover.undone
         assert world.agent.results == [("1", {"error": "the call is over"})]
@@ -247,10 +237,7 @@ async def test_an_agent_that_talks_on_is_not_waited_for():
 
 @virtual
 async def test_during_a_handover_nothing_else_is_done():
-    async with open_session(PEOPLE + "secure_digits: {card: {}}") as world:
-        handed(world)
-        ask(world, "transfer_to_human", target="human")
-        await world.run(0.1)
+    async with asked_for_a_person("secure_digits: {card: {}}") as (world, _):
         ask(world, "end_call", "2")
         world.agent.host.event(ToolCall("3", "collect_digits", {"name": "card"}))
         await world.run(1)

@@ -219,6 +219,21 @@ async def test_a_turn_is_over_when_the_learnt_path_says_so():
     rig.playout.close()
 
 
+async def test_what_the_line_says_is_played_is_heard_whatever_the_clock_says():
+    rig = Rig(send_mark=lambda name: None, path_delay_ms=150)
+    rig.playout.push("t1", rig.audio(100))
+    rig.playout.push("t2", rig.audio(60))
+    rig.playout.end("t1")
+    rig.clock.ms = 120
+    rig.playout.heard_out()
+    assert rig.played == [Heard("t1", 100, 100)]  # t2 may go on
+    rig.playout.end("t2")
+    rig.playout.heard_out()
+    rig.run(1000)
+    assert rig.played == [Heard("t1", 100, 100), Heard("t2", 60, 60)]
+    assert rig.playout.idle
+
+
 async def test_one_ticker_serves_all_and_rests_when_nothing_waits():
     ticker = Ticker()
     done = asyncio.Event()

@@ -24,6 +24,13 @@ ENDS = {
     "said so": (Ended(TransferType.SYSTEM, "done", transfer={"a": "00"}), "SYSTEM", {"a": "00"}),
     "wants a person": (Ended(TransferType.AGENT, "asked", transfer={"a": ""}), "AGENT", {"a": ""}),
     "wants an unknown person": (Ended(TransferType.AGENT, "asked", "nobody"), "AGENT", {}),
+    "made up": (
+        Ended(
+            TransferType.SYSTEM, "done", transfer={"patchcordMove": "x", "returnTo": "8:acs:r_x", "c": "1"}
+        ),
+        "SYSTEM",
+        {"c": "1"},
+    ),
     "failed": (Fault("agent_lost", "gone", True), "AGENT", {}),
     "tool system": (
         ToolCall("1", "return_to_system", {"reason": "done", "variables": {"b": "ü"}}),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from media_host.agents.base import Codec, ToolCall
-from media_host.caller_audio import silence_like
+from media_host.audio import silence_like
 from media_host.recorder import Recorder, RecordingWriter
 from tests.support.session_world import open_session, virtual
 
@@ -106,8 +106,9 @@ async def test_a_name_that_is_not_declared_and_a_second_collection():
 
 def test_silence_has_the_length_of_what_it_stands_for():
     for size in (958, 959, 960):
-        silent = silence_like(base64.b64encode(b"\x44" * size))
-        assert base64.b64decode(silent, validate=True) == bytes(size)
+        data = base64.b64encode(b"\x44" * size)
+        assert base64.b64decode(silence_like(data, Codec.PCM16_24K), validate=True) == bytes(size)
+        assert base64.b64decode(silence_like(data, Codec.ULAW_8K), validate=True) == b"\xff" * size
 
 
 def test_digits_reach_neither_agent_nor_recording_nor_record_nor_log(tmp_path, caplog):

@@ -3,6 +3,7 @@ import contextlib
 import time
 
 import pytest
+from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from media_host import server as server_module
@@ -212,22 +213,25 @@ async def test_a_closing_line_while_the_agent_fails_is_one_end(world):
 # --- drain
 
 
-async def test_drain_refuses_at_once_and_lets_calls_finish(world):
+async def test_drain_takes_nobody_from_now_on_and_lets_calls_finish(world):
     _, line, agent = await world.talk()
     await world.eventually(lambda: world.host.capacity.ready)
+    port = world.host.server.port
+    call_id = await world.call(connection="cc-2")
     draining = asyncio.create_task(world.host.drain())
     await asyncio.sleep(0)
     began = time.monotonic()
-    assert await get(world, "/readyz") == (503, b"draining\n")
+    assert not world.host.capacity.ready
 
     async def told():
         return not await admit(world.store, world.now())
 
     await world.eventually(told)
     assert time.monotonic() - began < patience(1)
-    with pytest.raises(InvalidStatus) as caught:
-        await world.dial(await world.call())
-    assert caught.value.response.status_code == 503
+    # Nobody listens: whoever shares the port gets the connection, and a platform tries another host.
+    assert world.host.server.port == 0
+    with pytest.raises(ConnectionRefusedError):
+        await ws_connect(f"ws://127.0.0.1:{port}/acs/{await world.token(call_id)}")
     frame = await line.speak()
     await world.eventually(lambda: agent.heard == [frame])
     assert not draining.done()
@@ -235,6 +239,26 @@ async def test_drain_refuses_at_once_and_lets_calls_finish(world):
     async with asyncio.timeout(patience(5)):
         await draining
     assert world.host.server.active == 0
+
+
+async def test_who_was_at_the_door_when_the_drain_began_is_refused(world, monkeypatch):
+    check, go = world.host.server._door.check, asyncio.Event()
+
+    async def slow(*args):
+        entry = await check(*args)
+        await go.wait()
+        return entry
+
+    monkeypatch.setattr(world.host.server._door, "check", slow)
+    dialling = asyncio.create_task(world.dial(await world.call()))
+    await world.eventually(lambda: world.host.server._checks)
+    draining = asyncio.create_task(world.host.drain())
+    await world.eventually(lambda: world.host.capacity.draining)
+    go.set()
+    with pytest.raises(InvalidStatus) as caught:
+        await dialling
+    assert caught.value.response.status_code == 503
+    await draining
 
 
 async def test_at_the_deadline_calls_are_told_recorded_and_closed_1001(tmp_path, monkeypatch):

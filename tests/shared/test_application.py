@@ -1,5 +1,4 @@
 import asyncio
-import json
 import logging
 
 import pytest
@@ -7,76 +6,9 @@ from aiohttp import web
 
 from shared import application
 from shared.application import Application
-from shared.errors import ConfigurationError, KeysUnavailable, StoreUnavailable
-from shared.http import request
+from shared.errors import ConfigurationError
 from tests.support.acs_rest import AcsRest
-from tests.support.call_world import Clock, Signer, environment, open_world
-
-
-def asked(credentials=None, body=b"", **params):
-    headers = {"api-id": credentials.api_id, "api-secret": credentials.api_secret} if credentials else {}
-    return request("req-5", headers, body, params)
-
-
-async def poison(world):
-    return [row.values for row in await world.store.query("poison", "events")]
-
-
-class TestReading:
-    async def test_a_tenant_reads_its_calls(self, world):
-        record = await world.answered()
-        credentials = await world.app.door.issue("default")
-        reply = await world.app.list_calls(asked(credentials))
-        [listed] = json.loads(reply.body)["calls"]
-        assert (reply.status, listed["callId"], listed["state"]) == (200, record.call_id, "answered")
-        reply = await world.app.get_call(record.call_id, asked(credentials))
-        assert json.loads(reply.body) == json.loads(json.dumps(record.to_json()))
-
-    async def test_another_tenants_call_is_like_none(self, world):
-        record = await world.answered()
-        theirs = await world.answered("+18005550002", correlation="corr-2")
-        globex = await world.app.door.issue("globex")
-        other = await world.app.get_call(record.call_id, asked(globex))
-        none = await world.app.get_call("c-unknown", asked(globex))
-        assert other == none
-        assert (other.status, json.loads(other.body)["error"]["code"]) == (404, "404-01")
-        [listed] = json.loads((await world.app.list_calls(asked(globex))).body)["calls"]
-        assert listed["callId"] == theirs.call_id
-        own = await world.app.get_call(theirs.call_id, asked(globex))
-        assert own.status == 200
-
-    async def test_without_credentials_nothing_is_read(self, world):
-        record = await world.answered()
-        assert (await world.app.list_calls(asked())).status == 401
-        assert (await world.app.get_call(record.call_id, asked())).status == 401
-
-    async def test_credentials_of_another_environment_do_not_hold(self, tmp_path, monkeypatch):
-        async with open_world(tmp_path, monkeypatch, PATCHCORD_ENVIRONMENT="sandbox") as world:
-            sandbox = await world.app.door.issue("default")
-        async with open_world(tmp_path, monkeypatch, PATCHCORD_ENVIRONMENT="production") as world:
-            assert (await world.app.list_calls(asked(sandbox))).status == 401
-
-    @pytest.mark.parametrize("limit", ["1", "500"])
-    async def test_limits(self, world, limit):
-        credentials = await world.app.door.issue("default")
-        assert (await world.app.list_calls(asked(credentials, limit=limit))).status == 200
-
-    @pytest.mark.parametrize("limit", ["0", "501", "-1", "", "x", "1e2", "٣", "0000000019999"])
-    async def test_wrong_limits(self, world, limit):
-        credentials = await world.app.door.issue("default")
-        assert (await world.app.list_calls(asked(credentials, limit=limit))).status == 400
-
-    async def test_the_list_has_so_many(self, world):
-        for i in range(3):
-            await world.answered(correlation=f"c{i}")
-            world.clock.at += 1
-            await world.host()
-        credentials = await world.app.door.issue("default")
-        reply = await world.app.list_calls(asked(credentials, limit="2"))
-        assert len(json.loads(reply.body)["calls"]) == 2
-
-    async def test_a_get_has_no_body(self, world):
-        assert (await world.app.list_calls(asked(body=b"x"))).status == 413
+from tests.support.call_world import Clock, Signer, environment
 
 
 class TestHealth:
@@ -91,54 +23,6 @@ class TestHealth:
 
 
 class TestTriggers:
-    @pytest.mark.parametrize(
-        "event",
-        [
-            {},
-            {"id": "x", "eventType": "Microsoft.Communication.IncomingCall"},
-            {"id": None, "eventType": 7},
-        ],
-    )
-    async def test_a_malformed_event_is_put_aside_and_done(self, world, event):
-        assert await world.app.incoming_call(event, "r") is None
-        [row] = await poison(world)
-        assert row["reason"] == "malformed"
-        assert world.acs.requests == []
-
-    async def test_a_call_without_a_context_is_put_aside(self, world):
-        await world.host()
-        await world.app.incoming_call(world.incoming(incomingCallContext=""), "r")
-        [row] = await poison(world)
-        assert "data.incomingCallContext" in row["detail"]
-        assert world.acs.requests == []
-
-    async def test_a_mistake_of_ours_is_put_aside_and_done(self, world, monkeypatch, caplog):
-        async def broken(*_, **__):
-            raise ZeroDivisionError("secret")
-
-        monkeypatch.setattr(type(world.app.answering), "incoming", broken)
-        await world.app.incoming_call(world.incoming(), "r")
-        [row] = await poison(world)
-        assert (row["reason"], row["detail"]) == ("internal", "ZeroDivisionError")
-
-    async def test_a_lasting_fault_is_put_aside_by_its_code(self, world, monkeypatch):
-        async def refuse(*_, **__):
-            raise ConfigurationError("X", "y")
-
-        monkeypatch.setattr(type(world.app.answering), "incoming", refuse)
-        await world.app.incoming_call(world.incoming(), "r")
-        assert [row["reason"] for row in await poison(world)] == ["500-02"]
-
-    async def test_the_same_bad_event_is_put_aside_once(self, world):
-        for _ in range(3):
-            await world.app.incoming_call({"id": "x"}, "r")
-        assert len(await poison(world)) == 1
-
-    async def test_if_it_cannot_even_be_put_aside_it_is_delivered_again(self, world):
-        world.fail_store(1, "poison")
-        with pytest.raises(StoreUnavailable):
-            await world.app.incoming_call({"id": "x"}, "r")
-
     async def test_other_events_are_reported(self, world, caplog):
         event = {**world.incoming(), "eventType": "Microsoft.Communication.CallStarted"}
         with caplog.at_level(logging.INFO, "shared.calls.lifecycle"):
@@ -156,75 +40,6 @@ class TestTriggers:
             world.clock.at += 200
             await world.app.sweep()
         assert "unwatched 1" in caplog.text
-
-
-class Vault:
-    """Two key vault secrets' place."""
-
-    def __init__(self, text):
-        self.text, self.saved = text, []
-
-    async def load(self):
-        return self.text
-
-    async def save(self, text):
-        self.text = text
-        self.saved.append(text)
-
-    async def close(self):
-        pass
-
-
-class TestRotation:
-    def near_expiry(self, name="signing", vault="kv", kind="Microsoft.KeyVault.SecretNearExpiry"):
-        return {
-            "id": "k-1",
-            "eventType": kind,
-            "subject": name,
-            "eventTime": "2027-01-15T08:00:00Z",
-            "data": {"VaultName": vault, "ObjectType": "Secret", "ObjectName": name},
-        }
-
-    @pytest.fixture
-    async def vault(self, world, tmp_path):
-        from dataclasses import replace
-
-        signing = Vault((tmp_path / "signing.json").read_text())
-        world.app.signing, world.app.verification = (
-            signing,
-            Vault((tmp_path / "verification.json").read_text()),
-        )
-        world.app.settings = replace(
-            world.app.settings,
-            signing_keys="https://kv.vault.azure.net/secrets/signing",
-            verification_keys="https://kv.vault.azure.net/secrets/public",
-        )
-        world.clock.at += 86_400
-        return signing
-
-    async def test_our_secrets_are_rotated_once(self, world, vault):
-        assert await world.app.rotate_signing_keys(self.near_expiry())
-        assert not await world.app.rotate_signing_keys(self.near_expiry("public", "KV"))
-        assert len(vault.saved) == 1
-
-    @pytest.mark.parametrize(
-        "change",
-        [{"name": "other"}, {"vault": "foreign"}, {"kind": "Microsoft.KeyVault.SecretExpired"}],
-    )
-    async def test_other_secrets_are_not(self, world, vault, change):
-        assert not await world.app.rotate_signing_keys(self.near_expiry(**change))
-        assert vault.saved == []
-
-    async def test_a_malformed_event_is_not(self, world, vault):
-        assert not await world.app.rotate_signing_keys({})
-
-    async def test_a_vault_that_is_away_is_raised(self, world, vault, monkeypatch):
-        async def away():
-            raise KeysUnavailable("away")
-
-        monkeypatch.setattr(vault, "load", away)
-        with pytest.raises(KeysUnavailable):
-            await world.app.rotate_signing_keys(self.near_expiry())
 
 
 class TestOpening:
@@ -284,7 +99,7 @@ class TestOpening:
             app = await Application.open(env, now=clock)
             for _ in range(2):
                 await app.callbacks.signature.verify(signer.sign(), "default")
-            await app.session.fetch(f"http://127.0.0.1:{port}/calling/keys")
+            await app.fetcher.fetch(f"http://127.0.0.1:{port}/calling/keys")
             await app.close()
         await runner.cleanup()
         assert len(served) == 2

@@ -14,9 +14,11 @@ from shared.settings import (
     media_host_settings,
     parse_connection_string,
 )
+from shared.telemetry.setup import TelemetrySettings
 
 ROOT = Path(__file__).parents[2]
 
+INSIGHTS = "InstrumentationKey=00000000-0000-0000-0000-000000000000;IngestionEndpoint=https://in.example/"
 COMMON = {
     "PATCHCORD_STORE": "sqlite:store.db",
     "PATCHCORD_VERIFICATION_KEYS": "file:public.json",
@@ -61,6 +63,7 @@ class TestDefaults:
         assert (settings.capacity, settings.drain_s, settings.max_call_s) == (100, 600, 10_500)
         assert settings.recordings is None
         assert settings.host_id
+        assert (settings.media_base, settings.max_concurrent_calls) == ("", 100)
 
     @both
     def test_blanks_count_as_missing_and_are_cut_off(self, read, minimum):
@@ -81,6 +84,14 @@ RIGHT = [
     ("PATCHCORD_STORE", "AccountName=a;AccountKey=b", "store", "AccountName=a;AccountKey=b"),
     ("PATCHCORD_STORE", "TableEndpoint=http://x;a=b", "store", "TableEndpoint=http://x;a=b"),
     ("PATCHCORD_LOG_LEVEL", "Warning", "log_level", "WARNING"),
+    ("PATCHCORD_LOG_FORMAT", "JSON", "telemetry", TelemetrySettings("json")),
+    (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "http://otel:4318/",
+        "telemetry",
+        TelemetrySettings("text", "http://otel:4318"),
+    ),
+    ("APPLICATIONINSIGHTS_CONNECTION_STRING", INSIGHTS, "telemetry", TelemetrySettings("text", "", INSIGHTS)),
     (
         "PATCHCORD_EVENTS_TOPIC",
         "https://t.example/api/events",
@@ -117,6 +128,8 @@ RIGHT_FUNCTION_APP = [
     ("PATCHCORD_COMPATIBLE_API", "off", "compatible_api", False),
 ]
 RIGHT_MEDIA_HOST = [
+    ("CALLBACK_URI_HOST", "wss://media.example/", "media_base", "wss://media.example"),
+    ("MAX_CONCURRENT_CALLS", "7", "max_concurrent_calls", 7),
     ("MEDIA_HOST_ID", "media-1.a_b", "host_id", "media-1.a_b"),
     ("MEDIA_LISTEN_HOST", "127.0.0.1", "listen_host", "127.0.0.1"),
     ("MEDIA_LISTEN_PORT", "0", "listen_port", 0),
@@ -197,6 +210,14 @@ WRONG = {
         "https://v/secrets/a_b",
     ],
     "PATCHCORD_LOG_LEVEL": ["loud"],
+    "PATCHCORD_LOG_FORMAT": ["xml"],
+    "OTEL_EXPORTER_OTLP_ENDPOINT": [
+        "collector:4318",
+        "ftp://collector",
+        "http://u:p@collector",
+        "http://c?k=v",
+    ],
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": ["abc", "InstrumentationKey=1", "IngestionEndpoint=https://a"],
     "PATCHCORD_EVENTS_TOPIC": [
         "http://topic.example/api/events",
         "topic",
@@ -233,6 +254,12 @@ WRONG_FUNCTION_APP = {
     "ACS_PHONE_NUMBER": ["18005550000", "+0123456", "+1 800 555 0000", "+1800", "+" + "1" * 16, "+١٢٣٤٥٦٧٨"],
 }
 WRONG_MEDIA_HOST = {
+    "CALLBACK_URI_HOST": [
+        "https://media.example",
+        "ws://media.example",
+        "wss://user:pw@media.example",
+        "media",
+    ],
     "MEDIA_HOST_ID": ["a b", "x" * 65],
     "MEDIA_LISTEN_PORT": ["-1", "65536", "http"],
     "MEDIA_CAPACITY": ["0", "10001"],

@@ -38,6 +38,17 @@ async def test_a_later_call_goes_on(world, conversations):
     assert third.variables == second.variables
 
 
+async def test_who_the_caller_is_stays_with_it(world, conversations):
+    first = await conversations.join("default", "c", "c1", {}, customer_id="customer-1")
+    assert first.customer_id == "customer-1"
+    await begin(world, "c1")
+    await end(world, "c1")
+    assert (await conversations.join("default", "c", "c2", {})).customer_id == "customer-1"
+    await begin(world, "c2")
+    await end(world, "c2")
+    assert (await conversations.join("default", "c", "c3", {}, customer_id="other")).customer_id == "other"
+
+
 async def test_tenants_do_not_meet(conversations):
     await conversations.join("default", "same", "c1", {"secret": "x"})
     assert (await conversations.join("globex", "same", "c2", {})).variables == {}

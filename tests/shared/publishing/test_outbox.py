@@ -9,18 +9,10 @@ from shared.calls.record import CallRecord, CallState
 from shared.calls.repository import Calls, new_call_id
 from shared.errors import EntityChanged, StoreUnavailable
 from shared.publishing.outbox import PARTITION, TABLE, Announcement, Kind, Outbox, due
-from shared.store.sqlite import SqliteStore
 
 K = EventKind
 NOW = 1_800_000_000.0
 CONNECTED = CallRecord(state=CallState.CONNECTED, connected_at=NOW)
-
-
-@pytest.fixture
-async def store(tmp_path):
-    opened = SqliteStore(tmp_path / "store.db")
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

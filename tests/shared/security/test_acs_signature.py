@@ -6,7 +6,6 @@ import json
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
@@ -15,13 +14,14 @@ from shared.errors import KeysUnavailable, TokenRejected
 from shared.security.acs_signature import AcsSignature
 from shared.settings import AcsJwt
 from tests.shared.security.support import PKCS1, START, b64, forge
+from tests.support.rsa_keys import rsa_key
 
 ISSUER = "https://acscallautomation.communication.azure.com"
 RESOURCE = "11111111-2222-4333-8444-555555555555"
 SETTINGS = AcsJwt(True, ISSUER, RESOURCE, f"{ISSUER}/calling/keys")
-ACS = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-NEXT = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+ACS = rsa_key(0)
+STRANGER = rsa_key(1)
+NEXT = rsa_key(2)
 
 
 def public_jwk(key, kid):

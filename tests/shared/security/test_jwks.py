@@ -9,9 +9,10 @@ from jwt.algorithms import RSAAlgorithm
 
 from shared.errors import InvalidInput, KeysUnavailable
 from shared.security.jwks import LIMIT, http_fetch, parse_jwks
+from tests.support.rsa_keys import rsa_key
 from tests.support.timing import patience
 
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+KEY = rsa_key(0)
 PUBLIC = KEY.public_key()
 SHORT = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505  # to be refused
 

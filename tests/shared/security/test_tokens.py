@@ -7,7 +7,6 @@ import logging
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from shared.security.key_document import parse_document, public_part, rotate, se
 from shared.security.keyring import KeyRing
 from shared.security.tokens import LIFETIME_S, Audience, Claims, TokenMinter, TokenVerifier
 from tests.shared.security.support import START, b64, forge
+from tests.support.rsa_keys import rsa_key
 
 MEDIA, CALLBACK, TWILIO = Audience
 AUDIENCES = list(Audience)
@@ -165,7 +165,7 @@ async def test_the_forgers_tools_make_a_good_token_when_nothing_is_forged(forger
     assert (await verifier.verify(forger.token(), MEDIA)).call_id == "call-1"
 
 
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+RSA = rsa_key(0)
 
 
 def rs256(forger):

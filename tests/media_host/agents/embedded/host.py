@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from media_host.agents.base import (
     AgentEvent,
@@ -15,13 +15,14 @@ from media_host.agents.base import (
     TurnStarted,
 )
 from media_host.tools.samples import lookup_order
-from tests.support.timing import patience
+from tests.support.agent_host import Changing
 
 
-class FakeHost:
+class FakeHost(Changing):
     """Plays turns at once (or holds them, as a paced line would), flushes on speech, runs the sample tool."""
 
     def __init__(self) -> None:
+        super().__init__(lambda: self.events)
         self.agent = None
         self.events: list[AgentEvent] = []
         self.audio_bytes: dict[str, int] = {}
@@ -29,7 +30,6 @@ class FakeHost:
         self.hold = False
         self.held: list[str] = []
         self.flushes = 0
-        self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task] = set()
 
     def audio(self, turn: str, data: bytes) -> None:
@@ -50,7 +50,7 @@ class FakeHost:
                 task = asyncio.create_task(self._run(event))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-        self._changed.set()
+        self.changed()
 
     async def _run(self, call: ToolCall) -> None:
         output = {"error": "unknown tool"}
@@ -63,7 +63,7 @@ class FakeHost:
         turns, self.held = self.held, []
         for turn in turns:
             self.agent.played(turn)
-        self._changed.set()
+        self.changed()
 
     def interrupt(self) -> Sequence[Heard]:
         turns, self.held = self.held, []
@@ -87,13 +87,3 @@ class FakeHost:
     @property
     def turns(self) -> list[str]:
         return [e.turn for e in self.events if isinstance(e, TurnStarted)]
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        """Wait for something to be true; the events so far stand in the failure."""
-        try:
-            async with asyncio.timeout(patience(10)):
-                while not condition():
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            raise AssertionError(f"never came; so far: {self.events}") from None

@@ -15,6 +15,7 @@ TOOLS = (
     ToolSpec("slow", "Takes long.", {"type": "object"}, while_running="hold"),
 )
 START = AgentStart("call-1", Codec.PCM16_24K, tools=TOOLS)
+SERVICES = ["openai", "voice-live"]
 FRAME = base64.b64encode(bytes(960))
 
 

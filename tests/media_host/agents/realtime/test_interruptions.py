@@ -5,24 +5,8 @@ import pytest
 from media_host.agents.base import Delayed, Fault, Heard, SpeechStopped, Transcript, TurnEnded, TurnStarted
 from media_host.agents.realtime import waiting
 from tests.media_host.agents.realtime.support import START, Host, agent, settled
-from tests.support.realtime_server import RealtimeServer
 
 SECOND = bytes(48_000)
-
-
-@pytest.fixture
-async def server():
-    async with RealtimeServer() as server:
-        yield server
-
-
-@pytest.fixture(params=["openai", "voice-live"])
-async def call(request, server):
-    one, host = agent(server.endpoint, service=request.param), Host()
-    await one.start(START, host)
-    session = await server.session()
-    yield one, host, session
-    await one.close()
 
 
 async def begun(server, **changes):

@@ -9,13 +9,6 @@ from media_host.agents.realtime import mcp as mcp_module
 from media_host.agents.realtime.session_setup import McpTool
 from tests.media_host.agents.realtime.support import START, Host, agent, settled
 from tests.media_host.agents.realtime.test_interruptions import manual
-from tests.support.realtime_server import RealtimeServer
-
-
-@pytest.fixture
-async def server():
-    async with RealtimeServer() as server:
-        yield server
 
 
 @pytest.fixture(params=["openai", "voice-live"])
