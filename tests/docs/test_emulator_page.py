@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
@@ -16,6 +17,7 @@ from cli.processes import ROOT, free_port
 from emulator.event_grid.config import parse_subscription
 from emulator.faults import Faults
 from emulator.phone.script import SHORT_FORMS, parse_script
+from emulator.twilio.config import TwilioConfig
 from tests.support.scan import find_secrets
 from tests.support.timing import patience
 
@@ -42,6 +44,13 @@ def test_the_script_is_one_and_has_every_step() -> None:
 def test_the_subscriptions_are_some() -> None:
     for subscription in yaml.safe_load(BLOCKS["Events"])["subscriptions"]:
         parse_subscription(subscription)
+
+
+def test_the_twilio_account_is_one() -> None:
+    block = PAGE.partition("\n## Twilio\n")[2].partition("```yaml\n")[2].partition("```")[0]
+    config = msgspec.convert(yaml.safe_load(block)["twilio"], TwilioConfig)
+    config.check()
+    assert {item.name for item in dataclasses.fields(TwilioConfig)} >= set(yaml.safe_load(block)["twilio"])
 
 
 def test_the_foreign_app_is_as_short_as_it_says() -> None:
