@@ -1,10 +1,13 @@
 # make demo   one spoken call from end to end, on this machine; leaves out/demo/call.{wav,json,png}
 #             make demo AGENT=emulated-openai (or emulated-voicelive): a realtime model answers, and hands over to a person
+#             make demo LINE=twilio: the same call to a number that lives at Twilio; leaves out/demo-twilio
 #             make demo SCENARIO=transfer: another system lends us its caller; the REST calls beside the audio
 # make up     everything running, for `patchcord call SCRIPT` from another terminal; Ctrl-C stops it
 # make test   all tests, with the branch coverage of shared/
 # make check  ruff, formatting, mypy
 # make bench  calls per core beside a bare relay, the adapter beside the vendors' SDKs, barge-in, call transfers; writes out/bench/*.json
+# make chaos  updates, crashes and outages under twenty live calls each; the table goes into docs/reliability.md (ten minutes)
+# make sbom  what is in the media host's image, as CycloneDX: out/sbom/media-host.cdx.json (about a minute)
 # make api    generated requests to the running function app: schemathesis, 200 examples per operation (about four minutes)
 # make clean  removes what the commands above made
 SHELL := /bin/bash
@@ -14,10 +17,11 @@ PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 AZURITE := .node/node_modules/azurite/package.json
 AZURITE_VERSION := 3.35.0
-JAVASCRIPT := tests/emulator/javascript/package.json docs/examples/package.json
+CYCLONEDX_VERSION := 7.5.0
+JAVASCRIPT := tests/emulator/javascript/package.json docs/examples/package.json docs/examples/twilio-functions/package.json
 JAVASCRIPT_INSTALLED := .node/javascript
 
-.PHONY: demo up test check bench api clean install
+.PHONY: demo up test check bench chaos api sbom clean install
 .DEFAULT_GOAL := demo
 
 $(INSTALLED): requirements.txt requirements-dev.txt media_host/requirements.txt pyproject.toml .python-version
@@ -42,7 +46,7 @@ $(JAVASCRIPT_INSTALLED): $(JAVASCRIPT) | $(AZURITE)
 install: $(INSTALLED)
 
 demo: $(INSTALLED)
-	@$(VENV)/bin/patchcord demo $(if $(AGENT),--agent $(AGENT)) $(if $(SCENARIO),--scenario $(SCENARIO))
+	@$(VENV)/bin/patchcord demo $(if $(AGENT),--agent $(AGENT)) $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(LINE),--line $(LINE))
 
 up: $(INSTALLED)
 	@$(VENV)/bin/patchcord up $(if $(AGENT),--agent $(AGENT))
@@ -61,8 +65,21 @@ bench: $(INSTALLED)
 	@$(PY) -m bench.barge_in
 	@$(PY) -m bench.transfers
 
+chaos: $(INSTALLED)
+	@$(PY) -m tests.e2e.chaos --write $(if $(CALLS),--calls $(CALLS))
+
 api: $(INSTALLED)
 	@$(PY) -m tests.http_api.schemathesis
+
+# From the packages as pip installs them, not from the list alone: with all that they need, and their licences.
+sbom: $(INSTALLED)
+	@rm -rf out/sbom && mkdir -p out/sbom
+	@$(PY) -m venv out/sbom/image && out/sbom/image/bin/pip install -qq --disable-pip-version-check -r media_host/requirements.txt
+	@out/sbom/image/bin/pip uninstall -qq --yes pip
+	@$(PY) -m venv out/sbom/tool && out/sbom/tool/bin/pip install -qq --disable-pip-version-check cyclonedx-bom==$(CYCLONEDX_VERSION)
+	@out/sbom/tool/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON \
+	    -o out/sbom/media-host.cdx.json out/sbom/image
+	@rm -rf out/sbom/image out/sbom/tool; echo "wrote out/sbom/media-host.cdx.json"
 
 clean:
 	@rm -rf $(VENV) .node out .patchcord .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* *.egg-info

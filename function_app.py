@@ -42,7 +42,8 @@ async def _serve(
         reply = degraded() if is_health else unready
     else:
         params = blank_params(req.url) | dict(req.params)
-        asked = request(context.invocation_id, dict(req.headers), req.get_body(), params)
+        query = urlsplit(req.url).query
+        asked = request(context.invocation_id, dict(req.headers), req.get_body(), params, query)
         reply = await handle(application, asked)
     return func.HttpResponse(reply.body, status_code=reply.status, headers=dict(reply.headers))
 
@@ -173,6 +174,50 @@ async def get_call_transfer_compatible(req: func.HttpRequest, context: func.Cont
     )
 
 
+@app.function_name("twilio_media_stream_url")
+@app.route("api/v1/twilio-media-stream-url", methods=["GET"])
+async def twilio_media_stream_url(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """A tenant gets an address for its Twilio streams."""
+    return await _serve(req, context, lambda app, asked: app.twilio_media_stream_url(asked))
+
+
+@app.function_name("twilio_media_stream_url_compatible")
+@app.route("mg-genagent/v1/twilio-media-stream-url", methods=["GET"])
+async def twilio_media_stream_url_compatible(
+    req: func.HttpRequest, context: func.Context
+) -> func.HttpResponse:
+    """The same under the path and header names of an existing client (requirement 139)."""
+    return await _serve(req, context, lambda app, asked: app.twilio_media_stream_url(asked, compatible=True))
+
+
+@app.function_name("twilio_engage")
+@app.route("api/twilio/engage", methods=["POST"])
+async def twilio_engage(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """A call comes in at Twilio: TwiML that streams it to us."""
+    return await _serve(req, context, lambda app, asked: app.twilio_engage(asked))
+
+
+@app.function_name("twilio_call_complete")
+@app.route("api/twilio/call-complete", methods=["POST"])
+async def twilio_call_complete(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """The stream of a Twilio call is over: TwiML for what comes next."""
+    return await _serve(req, context, lambda app, asked: app.twilio_call_complete(asked))
+
+
+@app.function_name("twilio_transfer_state")
+@app.route("api/twilio/transfer-state", methods=["POST"])
+async def twilio_transfer_state(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """What a Twilio call has come to, as JSON for a Studio flow."""
+    return await _serve(req, context, lambda app, asked: app.twilio_transfer_state(asked))
+
+
+@app.function_name("twilio_stream_status")
+@app.route("api/twilio/stream-status", methods=["POST"])
+async def twilio_stream_status(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """Twilio reports that a stream has begun, ended or failed."""
+    return await _serve(req, context, lambda app, asked: app.twilio_stream_status(asked))
+
+
 @app.function_name("call_events")
 @app.route("api/call-events/{token}", methods=["POST"])
 async def call_events(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
@@ -221,6 +266,7 @@ for _name, _root in (
     ("elsewhere", "api"),
     ("elsewhere_compatible_transfers", "generativeagent"),
     ("elsewhere_compatible_events", "mg-genagent-acs"),
+    ("elsewhere_compatible_twilio", "mg-genagent"),
     ("elsewhere_incoming", "incoming"),
 ):
     app.function_name(_name)(app.route(f"{_root}/{{*path}}")(_elsewhere))

@@ -8,11 +8,13 @@ import textwrap
 from pathlib import Path
 
 from cli import credentials, emulator_commands, numbers
+from cli.doctor import arguments as doctor_arguments
 from shared.errors import PatchcordError
 from shared.telemetry import configure_logging
 
 RUN_FILE = Path(".patchcord/run.json")
 SCENARIOS = ("transfer", "ivr", "outbound")
+LINES = ("acs", "twilio")
 AGENTS = ("emulated-openai", "emulated-voicelive")
 
 
@@ -26,13 +28,17 @@ def parser() -> argparse.ArgumentParser:
             examples:
               patchcord demo                          one call from end to end; look into out/demo
               patchcord demo --agent emulated-openai  the same with an emulated realtime model, and a person
+              patchcord demo --line twilio            the same call to a number that lives at Twilio
               patchcord demo --scenario transfer      another system lends us its caller, and gets the caller back
+              patchcord demo --trace                  the same, with a picture of its trace through both processes
+              patchcord up --metrics                  as the next one, with a page of metrics and traces
               patchcord up                            everything running until Ctrl-C
               patchcord call emulator/scripts/human.yaml    a scripted caller on what `up` runs
               patchcord emulate --subscribe URL       the ACS emulator alone, for an app of yours in any language
               patchcord dial --to +18005550000        call that app, and see how it goes
               patchcord trace FILE                    what went over the wires of a call
               patchcord numbers size --per-second 1   how many temporary numbers call transfers need
+              patchcord doctor                        every link of the chain: what is broken, and how to mend it
               patchcord credentials create default --store sqlite:patchcord.db    an API id and secret for a tenant
         """),
     )
@@ -42,7 +48,10 @@ def parser() -> argparse.ArgumentParser:
         "demo", help="make one scripted call and leave its recording, record and picture"
     )
     demo.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="default: out/demo, with a scenario out/demo-NAME"
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="default: out/demo, with a scenario out/demo-NAME, on Twilio out/demo-twilio",
     )
     demo.add_argument(
         "--scenario",
@@ -61,10 +70,22 @@ def parser() -> argparse.ArgumentParser:
         "--agent", choices=AGENTS, default="", help="who answers, instead of the scripted agent"
     )
 
+    demo.add_argument("--trace", action="store_true", help="leave a picture of the call's trace, too")
+
+    demo.add_argument(
+        "--line",
+        choices=LINES,
+        default="acs",
+        help="whose number is called; default: %(default)s",
+    )
+
     up = commands.add_parser("up", help="run everything, print the addresses; Ctrl-C stops it")
     up.add_argument("--functions-port", type=int, default=7071, metavar="PORT", help="default: %(default)s")
     up.add_argument("--media-port", type=int, default=8080, metavar="PORT", help="default: %(default)s")
     up.add_argument("--acs-port", type=int, default=8600, metavar="PORT", help="default: %(default)s")
+
+    up.add_argument("--metrics", action="store_true", help="a page with metrics and the latest calls' traces")
+    up.add_argument("--metrics-port", type=int, default=8700, metavar="PORT", help="default: %(default)s")
 
     up.add_argument("--agent", choices=AGENTS, default="", help="who answers, instead of the scripted agent")
 
@@ -75,12 +96,17 @@ def parser() -> argparse.ArgumentParser:
     call.add_argument(
         "--out", type=Path, default=Path("out/call"), metavar="FOLDER", help="default: %(default)s"
     )
+    call.add_argument(
+        "--line", choices=LINES, default="acs", help="whose number is called; default: %(default)s"
+    )
 
     emulator_commands.add_to(commands)
 
     numbers.add_to(commands)
 
     credentials.add_to(commands)
+
+    doctor_arguments.add_to(commands)
     return root
 
 
@@ -94,12 +120,20 @@ async def run(arguments: argparse.Namespace) -> int:
                 return await play(arguments.scenario, arguments.out or Path(f"out/demo-{arguments.scenario}"))
             from cli.demo import demo
 
-            return await demo(arguments.out or Path("out/demo"), arguments.script, agent=arguments.agent)
+            folder = Path("out/demo" if arguments.line == "acs" else f"out/demo-{arguments.line}")
+            return await demo(
+                arguments.out or folder,
+                arguments.script,
+                agent=arguments.agent,
+                line=arguments.line,
+                trace=arguments.trace,
+            )
         case "up":
             from cli.up import up
 
             ports = (arguments.functions_port, arguments.media_port, arguments.acs_port)
-            return await up(*ports, RUN_FILE, agent=arguments.agent)
+            page = arguments.metrics_port if arguments.metrics else None
+            return await up(*ports, RUN_FILE, agent=arguments.agent, metrics_port=page)
         case "call":
             from cli.demo import call_running
 
@@ -107,9 +141,13 @@ async def run(arguments: argparse.Namespace) -> int:
                 raise PatchcordError(
                     "nothing is running here: start it with `patchcord up` in another terminal"
                 )
-            return await call_running(RUN_FILE, arguments.script, arguments.out)
+            return await call_running(RUN_FILE, arguments.script, arguments.out, line=arguments.line)
         case "numbers":
             return await numbers.numbers(arguments)
+        case "doctor":
+            from cli.doctor.command import doctor
+
+            return await doctor(arguments)
         case "emulate" | "dial" | "trace":
             return await emulator_commands.run(arguments)
         case _:

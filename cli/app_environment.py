@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from emulator.twilio.config import TwilioConfig
+
 
 @dataclass(frozen=True, slots=True)
 class AppEnvironment:
@@ -18,6 +20,7 @@ class AppEnvironment:
         jwks_url: where the keys of its signed requests are.
         ca_file: the certificate to trust, or None with plain http.
         bundle_file: that, together with the system's own, or None.
+        twilio: the emulated Twilio account, or None.
     """
 
     connection_string: str
@@ -27,6 +30,7 @@ class AppEnvironment:
     jwks_url: str
     ca_file: Path | None = None
     bundle_file: Path | None = None
+    twilio: TwilioConfig | None = None
 
     def variables(self) -> Mapping[str, str]:
         """All variables; the names of the certificate's are those that runtimes look at by themselves."""
@@ -37,6 +41,11 @@ class AppEnvironment:
             "ACS_JWT_ISSUER": self.issuer,
             "ACS_JWKS_URL": self.jwks_url,
         }
+        if self.twilio is not None:
+            values |= {
+                "TWILIO_ACCOUNT_SID": self.twilio.account_sid,
+                "TWILIO_AUTH_TOKEN": self.twilio.auth_token,
+            }
         if self.ca_file is not None and self.bundle_file is not None:
             values |= {
                 "SSL_CERT_FILE": str(self.bundle_file.resolve()),

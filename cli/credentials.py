@@ -64,7 +64,7 @@ async def credentials(arguments: argparse.Namespace, out: TextIO = sys.stdout) -
                 issued = await door.rotate(arguments.api_id)
             case _:
                 await door.revoke(arguments.api_id, arguments.secret)
-                what = "" if arguments.secret == "all" else f"The {arguments.secret} secret of "  # noqa: S105
+                what = "" if arguments.secret == "all" else f"The {arguments.secret} secret of "  # noqa: S105  # which one is meant
                 out.write(f"{what}{arguments.api_id} no longer opens anything.\n")
                 return 0
     finally:

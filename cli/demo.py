@@ -5,9 +5,12 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
+
+import msgspec
 
 from cli.gateway_client import GatewayClient
+from cli.metrics.asked import collecting, draw_call_trace
 from cli.picture import draw_call
 from cli.processes import ROOT
 from cli.stack import Stack, StackOptions
@@ -17,9 +20,18 @@ from emulator.phone.script import load_script
 SCRIPTS = ROOT / "emulator" / "scripts"
 
 type Json = Mapping[str, Any]
+type Line = Literal["acs", "twilio"]
 
 
-async def demo(folder: Path, script: Path | None = None, out: TextIO = sys.stdout, agent: str = "") -> int:
+async def demo(
+    folder: Path,
+    script: Path | None = None,
+    out: TextIO = sys.stdout,
+    agent: str = "",
+    line: Line = "acs",
+    *,
+    trace: bool = False,
+) -> int:
     """Start everything, make the call that `script` describes, and write call.wav, call.json and call.png.
 
     Args:
@@ -27,16 +39,22 @@ async def demo(folder: Path, script: Path | None = None, out: TextIO = sys.stdou
         script: the caller's; None takes the one for the agent.
         out: gets the story.
         agent: see `StackOptions`.
+        line: `twilio` calls a number of the emulated Twilio account instead of one of the ACS resource.
+        trace: write trace.png too: the call's spans from both processes.
 
     Returns:
         The exit code: 0 when the call went as scripted and its record is complete.
     """
     script = script or SCRIPTS / ("order_and_human.yaml" if agent else "demo.yaml")
-    caller = load_script(script)
-    out.write("Starting ACS, Event Grid and a phone (emulated), the function app and the media host …\n")
+    caller = msgspec.structs.replace(load_script(script), line=line)
+    service = "Twilio" if line == "twilio" else "ACS, Event Grid"
+    out.write(f"Starting {service} and a phone (emulated), the function app and the media host …\n")
     out.flush()
     shutil.rmtree(folder, ignore_errors=True)
-    async with Stack(StackOptions(folder / "stack", agent=agent)) as stack:
+    async with (
+        collecting(trace) as collector,
+        Stack(StackOptions(folder / "stack", agent=agent, env=collector.env if collector else {})) as stack,
+    ):
         out.write(f"Ready. The script is {script.name}; times are seconds since the caller dialled.\n\n")
         out.flush()
         client = stack.client()
@@ -49,6 +67,10 @@ async def demo(folder: Path, script: Path | None = None, out: TextIO = sys.stdou
         finally:
             await client.close()
         summary = call.summary()
+        if collector is not None:
+            drawn = await draw_call_trace(collector, str(record["callId"]), folder / "trace.png")
+            what = f"Its trace: {shown(folder / 'trace.png')}" if drawn else "Its trace has not come."
+            out.write(f"\n{what}\n")
     return report(record, summary, stack.recordings, folder, out)
 
 
@@ -112,15 +134,20 @@ def latency_rows(record: Json, summary: Json) -> list[tuple[str, str]]:
     ]
 
 
-async def call_running(run_file: Path, script: Path, folder: Path, out: TextIO = sys.stdout) -> int:
-    """`patchcord call`: make a call on the stack that `patchcord up` runs in another terminal."""
-    from cli.remote_phone import RemotePhone  # only this command talks to the control API
+async def call_running(
+    run_file: Path, script: Path, folder: Path, out: TextIO = sys.stdout, line: Line = "acs"
+) -> int:
+    """`patchcord call`: make a call on the stack that `patchcord up` runs in another terminal, on either line."""
+    from cli.remote_phone import RemotePhone, read_script  # only this command talks to the control API
 
     run = json.loads(run_file.read_text())
     client = GatewayClient(run["functions"], run["credentials"])
     phone = RemotePhone(run["emulator"], run["control_key"])
     try:
-        call = await phone.dial(script)
+        body = read_script(script)
+        if line == "twilio" and isinstance(body, dict):
+            body["line"] = line
+        call = await phone.dial(body, str(script))
         steps = bool(run.get("agent"))
         storyteller = Storyteller(out, lambda: client.follow(call.correlation_id), steps=steps)
         await storyteller.follow(phone.story(call))

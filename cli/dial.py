@@ -43,7 +43,7 @@ def script_of(arguments: argparse.Namespace) -> Json:
         script = {"limit_s": LIVE_S + 60, "steps": [{"expect_hang_up": stay}]}
     else:
         script = {"steps": _steps(arguments)}
-    for name, value in (("from", arguments.caller), ("to", arguments.to)):
+    for name, value in (("from", arguments.caller), ("to", arguments.to), ("line", arguments.line)):
         if value is not None:
             script[name] = value
     faults = dict(script.get("faults") or {})

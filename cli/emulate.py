@@ -13,11 +13,13 @@ from cli.app_environment import AppEnvironment
 from cli.live_log import LiveLog
 from cli.remote_phone import read_script
 from cli.run_files import emulator_keys, write_private
+from cli.twilio_account import app_account
+from emulator.config import EmulatorConfig
 from emulator.event_grid.config import command_line_subscriptions, load_subscriptions
 from emulator.event_grid.subscriptions import Subscription
 from emulator.event_grid.validation import SubscriptionRefused
 from emulator.faults import Faults, fault_argument
-from emulator.service import Emulator, EmulatorConfig
+from emulator.service import Emulator
 from shared.errors import InvalidInput, PatchcordError
 
 ASK_AGAIN_S = 1.0
@@ -74,6 +76,7 @@ async def emulate(arguments: argparse.Namespace, out: TextIO = sys.stdout) -> in
             dead_letter=arguments.dead_letter,
             tls_folder=None if arguments.http else folder / "tls",
             trace_folder=folder / "traces",
+            twilio=app_account(arguments.twilio, keys),
         ),
         faults=faults_of(arguments.fault),
     )
@@ -91,7 +94,7 @@ async def emulate(arguments: argparse.Namespace, out: TextIO = sys.stdout) -> in
         async with asyncio.TaskGroup() as tasks:
             for subscription in subscriptions:
                 tasks.create_task(_subscribe(emulator, subscription, live))
-            if not subscriptions:
+            if not subscriptions and emulator.twilio is None:
                 live.say(
                     "Nobody is subscribed to incoming calls yet: use --subscribe URL, or POST /emulator/subscriptions."
                 )
@@ -158,6 +161,7 @@ def _greet(emulator: Emulator, arguments: argparse.Namespace, out: TextIO) -> No
         jwks_url=emulator.jwks_url,
         ca_file=emulator.authority.ca_file if emulator.authority else None,
         bundle_file=emulator.authority.bundle_file if emulator.authority else None,
+        twilio=emulator.config.twilio,
     )
     env_file: Path = arguments.env_file or arguments.folder / "app.env"
     write_private(env_file, environment.file())
@@ -169,6 +173,8 @@ def _greet(emulator: Emulator, arguments: argparse.Namespace, out: TextIO) -> No
         ("wire traces", f"{arguments.folder / 'traces'}/   (patchcord trace …)"),
         ("environment", f"{env_file}   (holds the connection string; only you can read it)"),
     ]
+    if emulator.config.twilio is not None:
+        rows.append(("Twilio account", emulator.config.twilio.account_sid))
     if emulator.authority is not None:
         rows.insert(3, ("CA file", str(emulator.authority.ca_file)))
     if arguments.show_secrets:

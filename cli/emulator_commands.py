@@ -51,6 +51,7 @@ def _add_emulate(commands: Any) -> None:
         examples="""
             patchcord emulate --subscribe http://127.0.0.1:8080/api/events
             patchcord emulate --subscriptions subscriptions.yaml --time-scale 0.01
+            patchcord emulate --twilio +18005550000=http://127.0.0.1:8080/voice
             patchcord emulate --subscribe http://127.0.0.1:8080/api/events --event-type IncomingCall \\
                 --filter 'data.to.rawId StringIn 4:+18005550000' --header api-key=mine
             patchcord emulate --subscribe http://127.0.0.1:8080/api/events \\
@@ -95,6 +96,13 @@ def _add_emulate(commands: Any) -> None:
         default=[],
         metavar="FILE",
         help="a telephone that your app can call, as a script (repeatable)",
+    )
+    emulate.add_argument(
+        "--twilio",
+        action="append",
+        default=[],
+        metavar="NUMBER=URL",
+        help="a number of a Twilio account, and the address that is asked for TwiML (repeatable)",
     )
     grid = emulate.add_argument_group("Event Grid")
     grid.add_argument("--subscriptions", type=Path, metavar="FILE", help="event subscriptions in YAML")
@@ -167,11 +175,17 @@ def _add_dial(commands: Any) -> None:
             patchcord dial --to +18005550000 --wav question.wav --out out/call
             patchcord dial --script emulator/scripts/human.yaml
             patchcord dial --to +18005550000 --mic
+            patchcord dial --line twilio --to +18005550000 --say hello
             patchcord dial --to +18005550000 --say hello --fault media_fault=abort --fault media_fault_after_ms=2000
         """,
     )
     dial.add_argument("--from", dest="caller", metavar="ADDRESS", help="default: +14255550100")
     dial.add_argument("--to", metavar="ADDRESS", help="default: +18005550000")
+    dial.add_argument(
+        "--line",
+        choices=("acs", "twilio"),
+        help="whose number is called (Twilio: on what `patchcord up` runs, or `emulate --twilio`); default: acs",
+    )
     what = dial.add_mutually_exclusive_group()
     what.add_argument("--say", action="append", default=[], metavar="TEXT", help="say this (repeatable)")
     what.add_argument("--wav", type=Path, metavar="FILE", help="play this WAV file (16 bit PCM)")

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from cli.app_story import told_of_app
 from cli.story import tell
-from emulator.phone.call import PhoneCall
+from emulator.phone.scripted import ScriptedCall
 
 type Json = Mapping[str, Any]
 
@@ -41,14 +41,14 @@ class LiveLog:
     def _line(self, correlation_id: str, text: str) -> None:
         self.say(f"#{self._number(correlation_id):<3}{text}")
 
-    def watch(self, call: PhoneCall) -> None:
+    def watch(self, call: ScriptedCall) -> None:
         """Follow a telephone's call until it ends."""
         self._number(call.correlation_id)
         task = asyncio.create_task(self._follow(call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _follow(self, call: PhoneCall) -> None:
+    async def _follow(self, call: ScriptedCall) -> None:
         correlation_id = call.correlation_id
         async for event in call.story():
             text = tell(event, more=True)

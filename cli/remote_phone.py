@@ -42,20 +42,20 @@ class RemotePhone:
         """Give the connections back."""
         await self._session.close()
 
-    async def dial(self, script: Path | Mapping[str, Any]) -> RemoteCall:
-        """Start a call that a script describes, in a YAML file or as its data.
+    async def dial(self, script: Path | Mapping[str, Any], name: str = "") -> RemoteCall:
+        """Start a call that a script describes, in a YAML file or as its data; `name` is what errors call it.
 
         Raises:
             PatchcordError: there is no such file, or the emulator refuses the script; the message names the step.
             Unavailable: nothing answers at the emulator's address.
         """
         body = read_script(script) if isinstance(script, Path) else script
-        name = f"{script}: " if isinstance(script, Path) else ""
+        name = name or (str(script) if isinstance(script, Path) else "")
         try:
             async with self._session.post(f"{self._base}/emulator/calls", json=body) as response:
                 answer = await response.json(content_type=None)
                 if response.status != 201:
-                    raise PatchcordError(f"{name}{answer['error']['message']}")
+                    raise PatchcordError(f"{name}{': ' if name else ''}{answer['error']['message']}")
         except aiohttp.ClientError as error:
             raise Unavailable(
                 f"no emulator answers at {self._base}: start one with `patchcord up` or `patchcord emulate`"

@@ -21,8 +21,10 @@ import yaml
 from cli.emulated_agent import KEY_VARIABLE, PERSON, derived_config
 from cli.gateway_client import GatewayClient
 from cli.processes import ROOT, Child, free_port
+from cli.twilio_account import TOKEN_VARIABLE, twilio_account
+from emulator.config import EmulatorConfig
 from emulator.event_grid.subscriptions import Subscription
-from emulator.service import Emulator, EmulatorConfig
+from emulator.service import Emulator
 from shared.calls.admission import heartbeats
 from shared.security.keyring import ensure_keys, open_key_source
 from shared.security.tenants import TenantDoor
@@ -82,6 +84,7 @@ class Stack:
         self.media_base = f"ws://127.0.0.1:{self.media_port}"
         self.control_key = secrets.token_urlsafe(24)
         self._topic_key = base64.b64encode(secrets.token_bytes(32)).decode()
+        self.twilio = twilio_account(options.config, self.functions_base)
         self.emulator = Emulator(
             EmulatorConfig(
                 host="127.0.0.1",
@@ -93,6 +96,7 @@ class Stack:
                 time_scale=options.retry_scale,
                 dead_letter=folder / "dead-letter",
                 topics={TOPIC: self._topic_key},
+                twilio=self.twilio,
             )
         )
         self.credentials: Mapping[str, str] = {}
@@ -115,12 +119,13 @@ class Stack:
         await self.close()
 
     @property
-    def _keys(self) -> tuple[str, str]:
+    def key_addresses(self) -> tuple[str, str]:
+        """Where the private and the public key document are."""
         folder = self.folder / "keys"
         return f"file:{folder / 'signing.json'}", f"file:{folder / 'verification.json'}"
 
     def _env(self) -> dict[str, str]:
-        signing, verification = self._keys
+        signing, verification = self.key_addresses
         return {
             "PATCHCORD_ENVIRONMENT": "local",
             "PATCHCORD_CONFIG": str(self.config),
@@ -133,6 +138,7 @@ class Stack:
             "ACS_JWKS_URL": self.emulator.jwks_url,
             "CALLBACK_EVENTS_URI": self.functions_base,
             "CALLBACK_URI_HOST": self.media_base,
+            TOKEN_VARIABLE: self.twilio.auth_token,
             **(self._publishing if self.options.publish else {}),
             **self.options.env,
         }
@@ -149,7 +155,7 @@ class Stack:
         folder = self.folder
         for path in (folder, self.logs, folder / "keys"):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        signing, verification = (open_key_source(address, "") for address in self._keys)
+        signing, verification = (open_key_source(address, "") for address in self.key_addresses)
         await ensure_keys(signing, verification, time.time())
         await self._issue_credentials()
         await self._fill_pool()
@@ -269,6 +275,7 @@ class Stack:
             "credentials": dict(self.credentials),
             "recordings": str(self.recordings),
             "agent": self.options.agent,
+            "settings": {**self._env(), **self._model_key},
         }
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(data, file)

@@ -52,6 +52,12 @@ TEXTS: Mapping[str, tuple[str, Callable[[Json], str]]] = {
     "redirected": ("redirected", lambda event: str(event.get("to", ""))),
     "transferred": ("transferred", lambda event: str(event.get("to", ""))),
     "media_lost": ("media lost", lambda event: str(event.get("reason", ""))),
+    "enqueued": ("queued", lambda event: str(event.get("queue", ""))),
+    "flow": ("Studio flow", lambda event: f"goes on with {event.get('transferType') or 'nothing'}"),
+    "notice": (
+        "TWILIO",
+        lambda event: f"{event.get('code')} {event.get('text', '')}: {event.get('detail', '')}",
+    ),
     "hang_up": ("hang-up", lambda event: f"by the {event.get('by', 'other side')}"),
     "ended": ("ended", lambda event: str(event.get("reason", ""))),
     "failed": ("FAILED", lambda event: str(event.get("reason", event.get("message", "")))),
@@ -62,6 +68,7 @@ MORE: Mapping[str, tuple[str, Callable[[Json], str]]] = {
     "delivered": ("event taken", lambda event: f"by {event.get('subscription', '')}"),
     "agent_audio": ("app speaks", lambda event: ""),
     "agent_silent": ("app silent", lambda event: ""),
+    "twiml": ("TwiML", lambda event: str(event.get("verb", ""))),
 }
 """What is told where no transcript says what the app said."""
 

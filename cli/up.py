@@ -3,9 +3,13 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from cli.metrics.asked import collecting
 from cli.stack import Stack, StackOptions
+
+if TYPE_CHECKING:
+    from cli.metrics.collector import Collector
 
 
 async def up(
@@ -15,14 +19,40 @@ async def up(
     run_file: Path,
     out: TextIO = sys.stdout,
     agent: str = "",
+    *,
+    metrics_port: int | None = None,
 ) -> int:
-    """Run the stack in the foreground; returns 0 after Ctrl-C when everything has stopped. `agent`: see `StackOptions`."""
+    """Run the stack in the foreground; returns 0 after Ctrl-C when everything has stopped.
+
+    Args:
+        functions_port: of the function app.
+        media_port: of the media host.
+        acs_port: of the emulator.
+        run_file: for `patchcord call`.
+        out: gets what is said.
+        agent: see `StackOptions`.
+        metrics_port: of the page with metrics and traces; None for no such page.
+    """
+    async with collecting(metrics_port is not None, metrics_port or 0) as collector:
+        return await _up(functions_port, media_port, acs_port, run_file, out, agent, collector)
+
+
+async def _up(
+    functions_port: int,
+    media_port: int,
+    acs_port: int,
+    run_file: Path,
+    out: TextIO,
+    agent: str,
+    collector: "Collector | None",
+) -> int:
     options = StackOptions(
         run_file.parent / "up",
         functions_port=functions_port,
         media_port=media_port,
         acs_port=acs_port,
         agent=agent,
+        env=collector.env if collector else {},
     )
     out.write("Starting …\n")
     out.flush()
@@ -33,15 +63,17 @@ async def up(
             started if started.name == "patchcord" else "patchcord"
         )  # as it was called, so that it can be pasted
         script = "order_and_human.yaml" if agent else "demo.yaml"
+        shown = f"  metrics and traces       {collector.endpoint}/\n" if collector else ""
         out.write(
             f"""
-  ACS, Event Grid, phone   {stack.emulator.endpoint}   (emulated)
+  ACS, Twilio, phone       {stack.emulator.endpoint}   (emulated, with Event Grid)
   function app             {stack.functions_base}
   media host               {stack.media_base}
   logs                     {stack.logs}/
   recordings               {stack.recordings}/
-{f"  agent                    {agent}, as in {stack.config}\n" if agent else ""}
+{f"  agent                    {agent}, as in {stack.config}\n" if agent else ""}{shown}
 Call it from another terminal:   {command} call emulator/scripts/{script}
+The same on a Twilio number:     {command} call --line twilio emulator/scripts/{script}
 Read the records:                GET {stack.functions_base}/api/calls, credentials in {run_file} (readable by you only)
 Ctrl-C stops everything.
 """

@@ -36,7 +36,7 @@ def main() -> int:
     """Read the settings and run; returns the exit code."""
     try:
         settings = media_host_settings()
-        configure_logging(settings.log_level)
+        configure_logging(settings.log_level, settings.telemetry.log_format)
         run(settings)
     except ConfigurationError as error:
         print(f"media host: {error}", file=sys.stderr)

@@ -13,6 +13,7 @@ from media_host.agents.base import Ended, TransferType
 from media_host.ending import End, EndKind
 from media_host.handover import Handover, HandoverResult
 from media_host.lent import is_lent
+from media_host.lines.base import Line
 from media_host.notices import TEXTS
 from media_host.secure_digits import SecureDigits
 from media_host.voice import HostVoice
@@ -68,6 +69,7 @@ class CallActions:
         record: the call as it stood when the line connected.
         connection_id: ACS's id of the call.
         control: ACS.
+        line: the telephone side.
         handover: of this call.
         agent: the session's.
         voice: the session's.
@@ -81,6 +83,7 @@ class CallActions:
         connection_id: str,
         *,
         control: CallControl,
+        line: Line,
         handover: Handover,
         agent: AgentLife,
         voice: HostVoice,
@@ -90,6 +93,7 @@ class CallActions:
         self._record = record
         self._connection_id = connection_id
         self._control = control
+        self._line = line
         self._handover = handover
         self._agent = agent
         self._voice = voice
@@ -125,7 +129,9 @@ class CallActions:
         return {"status": "ended"}
 
     async def send_dtmf(self, digits: str) -> Result:
-        """Press keys on the line."""
+        """Press keys on the line, if it is one on which that can be done."""
+        if not self._line.sends_keys:
+            return {"error": "keys cannot be pressed in this call"}
         try:
             await self._control.send_dtmf(self._connection_id, digits, self._record.person)
         except CallGone:
@@ -146,13 +152,15 @@ class CallActions:
     def key(self, target: str) -> None:
         """The caller has pressed a key that leads to `target`."""
         if is_lent(self._record):
-            self._give_back(KEY, {}, TransferType.AGENT)
+            self._give_back(target, KEY, {}, TransferType.AGENT)
         elif not self.handing_over:
             self._start(target, KEY, {}, TransferType.AGENT, asked=False)
 
-    def _give_back(self, reason: str, variables: Mapping[str, str], outcome: TransferType) -> None:
+    def _give_back(
+        self, target: str, reason: str, variables: Mapping[str, str], outcome: TransferType
+    ) -> None:
         """End our part of a call that another system has lent us: it takes the caller where the outcome says."""
-        ended = Ended(outcome, reason, task=self._record.task, transfer=variables)
+        ended = Ended(outcome, reason, target, task=self._record.task, transfer=variables)
         self._session.end(End(EndKind.AGENT, reason, ended))
 
     async def close(self, *, gone: bool) -> None:
@@ -175,7 +183,7 @@ class CallActions:
             }
         if is_lent(self._record):
             await self._voice.play_out()
-            self._give_back(reason, variables, outcome)
+            self._give_back(target, reason, variables, outcome)
             return {"status": "transferred"}
         moving = self._start(target, reason, variables, outcome, asked=True)
         await asyncio.wait({moving})

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from media_host.agents.base import Codec
-from media_host.lines.acs import AcsLine
+from media_host.audio import silence_like
+from media_host.lines.base import Line
 from media_host.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -17,12 +18,6 @@ EARLY_FRAMES = 100
 """Frames of the line (2 s) kept until there is an agent to hear them."""
 
 type Listener = Callable[[bytes], None]
-
-
-def silence_like(data: bytes) -> bytes:
-    """Base64 of as many zero bytes as `data` stands for."""
-    text = data.rstrip(b"=")
-    return b"A" * len(text) + data[len(text) :]
 
 
 class CallerAudio:
@@ -38,7 +33,7 @@ class CallerAudio:
 
     def __init__(
         self,
-        line: AcsLine,
+        line: Line,
         codec: Codec,
         recorder: Recorder | None,
         began_ms: float,
@@ -122,7 +117,7 @@ class CallerAudio:
             self._recorder.caller(self._clock() - self._began_ms, data)
 
     def _record_silence(self, data: bytes) -> None:
-        self._record(silence_like(data))
+        self._record(silence_like(data, self.codec))
 
 
 def _all(listeners: list[Listener]) -> Listener:

@@ -47,11 +47,25 @@ class Capacity:
         self._task: asyncio.Task[None] | None = None
 
     @property
+    def active(self) -> int:
+        """Calls now."""
+        return self._active()
+
+    @property
+    def places(self) -> int:
+        """Calls at most; 0 while it drains."""
+        return 0 if self.draining else self._capacity
+
+    @property
     def refusal(self) -> str:
         """Why a new call is refused: `draining` or `full`; "" when there is room."""
+        return self.refusal_beside(0)
+
+    def refusal_beside(self, coming: int) -> str:
+        """The same, while so many calls are being let in that are not counted yet."""
         if self.draining:
             return "draining"
-        return "full" if self._active() >= self._capacity else ""
+        return "full" if self._active() + coming >= self._capacity else ""
 
     @property
     def ready(self) -> bool:

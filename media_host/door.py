@@ -8,7 +8,7 @@ when ACS has signed it, the call goes on, and nobody carries its audio.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from websockets.datastructures import Headers, MultipleValuesError
 
@@ -92,6 +92,8 @@ class Door:
             raise TokenRejected("correlation")
         await self._signature.verify(_single(headers, "authorization") or None, claims.tenant)
         await self._bind(record, connection_id)
+        if claims.trace is not None:  # what it does hangs below what has let it come
+            record = replace(record, trace=str(claims.trace))
         if not late and await spend(self._store, claims.jti, claims.expires_at):
             return Entry(record, connection_id, False)
         await self._resume(claims)

@@ -24,7 +24,8 @@ async def earlier_lines(calls: Calls, record: CallRecord) -> list[Said]:
         async with asyncio.timeout(WITHIN_S):
             for call_id in reversed(record.previous_calls):
                 earlier = fold(await calls.events(call_id))
-                lines = [*said_in(earlier, earlier=True), *lines][-LINES:]
+                # The call that this one goes on with on another media host is no earlier one to the caller.
+                lines = [*said_in(earlier, earlier=call_id != record.moved_from), *lines][-LINES:]
                 if len(lines) == LINES:
                     break
     except (PatchcordError, TimeoutError) as error:

@@ -22,9 +22,7 @@ def load_entry_point(name: str, place: str) -> AsyncFunction:
     module, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute, None)
-    except (
-        Exception
-    ) as error:  # importing runs the operator's code: whatever it does is a mistake of this setting
+    except Exception as error:  # importing runs the operator's code: it is this setting that is wrong
         expected = f"a module that can be imported ({type(error).__name__})"
         raise ConfigurationError(place, expected, name) from error
     if not inspect.iscoroutinefunction(found):

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from media_host.redaction import redacted
 from shared.calls.events import CallEvent, EventKind, Json
 from shared.errors import PatchcordError
+from shared.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -24,19 +25,25 @@ class EventLog:
         append: writes one event (`Calls.append` of this call).
         now: Unix seconds.
         name: prefix of the events' ids: unique for this connection of this call.
+        watch: sees each event as it is noted.
 
     Attributes:
         dropped: events lost: the queue was full, the store refused them, or the time at the end was up.
     """
 
     def __init__(
-        self, append: Callable[[CallEvent], Awaitable[object]], now: Callable[[], float], name: str
+        self,
+        append: Callable[[CallEvent], Awaitable[object]],
+        now: Callable[[], float],
+        name: str,
+        watch: Callable[[CallEvent], None] | None = None,
     ) -> None:
         self.dropped = 0
         self._append = append
         self._now = now
         self._name = name
         self._count = 0
+        self._watch = watch
         self._queue: asyncio.Queue[CallEvent] = asyncio.Queue(BOUND)
         self._task: asyncio.Task[None] | None = None
 
@@ -56,17 +63,31 @@ class EventLog:
 
         A `message` may hold an agent's own words: long numbers in it are masked.
         """
+        self.note_all(kind, data, id=id, at=at)
+
+    def note_all(
+        self, kind: EventKind, data: dict[str, Json], *, id: str = "", at: float | None = None
+    ) -> None:
+        """`note` with its data in one piece."""
         self._count += 1
         message = data.get("message")
         if isinstance(message, str):
-            data["message"] = redacted(message)
+            data = {**data, "message": redacted(message)}
         event = CallEvent(
             id or f"{self._name}-{self._count}", kind, self._now() if at is None else at, dict(data)
         )
+        if self._watch is not None:
+            self._tell(self._watch, event)
         try:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
             self.dropped += 1
+
+    def _tell(self, watch: Callable[[CallEvent], None], event: CallEvent) -> None:
+        try:
+            watch(event)
+        except Exception:  # a call is worth more than what is told of it
+            log.exception("%s: event %s was not told", self._name, event.kind)
 
     async def flush(self, within_s: float) -> bool:
         """Wait until all that was noted is stored; False when that takes longer."""
@@ -89,6 +110,7 @@ class EventLog:
         await asyncio.gather(task, return_exceptions=True)
         self.dropped += self._queue.qsize()
         if self.dropped:
+            metrics.RECORD_DROPPED.add(self.dropped)
             log.error("%s: %d events were not stored", self._name, self.dropped)
 
     async def _run(self) -> None:

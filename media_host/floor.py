@@ -9,7 +9,7 @@ from collections.abc import Callable
 from media_host.agents.base import Codec, Heard, VoiceAgent
 from media_host.barge_in import BargeIn
 from media_host.event_log import EventLog
-from media_host.lines.acs import AcsLine
+from media_host.lines.base import Line
 from media_host.playout import Playout
 from media_host.recorder import Recorder
 from media_host.services import Services
@@ -47,7 +47,7 @@ class Floor:
     def __init__(
         self,
         services: Services,
-        line: AcsLine,
+        line: Line,
         codec: Codec,
         recorder: Recorder | None,
         *,
@@ -80,7 +80,9 @@ class Floor:
             recorder_tap=None if recorder is None else self._record,
             on_played=self._played,
             path_delay_ms=services.path_delay_ms,
+            send_mark=line.send_mark,
         )
+        line.on_mark = lambda name: self.playout.marked(name, self._clock())
 
     def audio(self, turn: str, data: bytes) -> None:
         """The agent speaks: base64 text."""

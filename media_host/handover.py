@@ -5,10 +5,11 @@ Whatever goes wrong, the caller is not left alone: the result says what happened
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from media_host.agents.base import TransferType
 from media_host.agents.prompting import spoken
-from media_host.event_log import EventLog
+from media_host.call_part import CallPart
 from media_host.handover_attempt import (
     STORE_S,
     Attempt,
@@ -17,12 +18,9 @@ from media_host.handover_attempt import (
     HandoverVoice,
     result_of,
 )
-from media_host.services import Services
 from media_host.warm_handover import Left, Warm
 from shared.calls.events import EventKind, Json
 from shared.calls.handovers import Phase, newest_attempt
-from shared.calls.record import CallRecord
-from shared.config.agents import AgentConfig
 from shared.config.transfers import Transfer
 from shared.errors import CallGone, PatchcordError
 from shared.wire.custom_context import CONVERSATION, RESERVED, RETURN_STEP, TRANSFER_TYPE
@@ -36,35 +34,11 @@ LISTEN_POLL_S = 2.0
 """How often it is looked who is still there when a caller talks to a person (s)."""
 
 
-class Handover:
-    """Handovers of one call, one at a time.
+@dataclass(eq=False)
+class Handover(CallPart):
+    """Handovers of one call, one at a time."""
 
-    Args:
-        services: what calls share.
-        record: the call as it stood when the line connected.
-        config: of its agent.
-        connection_id: ACS's id of the call.
-        log: the call's events.
-        voice: the session's.
-    """
-
-    def __init__(
-        self,
-        services: Services,
-        record: CallRecord,
-        config: AgentConfig,
-        connection_id: str,
-        *,
-        log: EventLog,
-        voice: HandoverVoice,
-    ) -> None:
-        self._services = services
-        self._record = record
-        self._config = config
-        self._connection_id = connection_id
-        self._log = log
-        self._voice = voice
-        self._joined: Warm | None = None
+    _joined: Warm | None = field(default=None, init=False)
 
     async def run(
         self,
@@ -91,24 +65,24 @@ class Handover:
         """
         transfer = self._target(name, outcome)
         if transfer is None:
-            self._log.note(EventKind.FAULT, code="unknown_transfer", message=f"no transfer named {name!r}")
+            self.log.note(EventKind.FAULT, code="unknown_transfer", message=f"no transfer named {name!r}")
             return HandoverResult.UNKNOWN_TARGET
-        await self._voice.play_out()
-        self._voice.deafen()
+        await self.voice.play_out()
+        self.voice.deafen()
         result = HandoverResult.FAILED
         try:
             attempt = self._attempt()
             shown: dict[str, Json] = {
                 "transferType": outcome.value,
                 "reason": reason,
-                "task": self._record.task,
+                "task": self.record.task,
                 "transferVariables": {**variables},
             }
-            self._log.note(
+            self.log.note(
                 EventKind.TRANSFER, target=name, mode=transfer.mode, attempt=attempt.id, outcome=shown
             )
-            await self._log.flush(STORE_S)
-            headers = self._headers(outcome, variables, back=transfer.to == self._record.return_to)
+            await self.log.flush(STORE_S)
+            headers = self._headers(outcome, variables, back=transfer.to == self.record.return_to)
             if transfer.mode == "blind":
                 result = await self._blind(attempt, transfer, headers)
             else:
@@ -119,7 +93,7 @@ class Handover:
                 self._joined = warm
         finally:
             if not result.done:
-                self._voice.undeafen()
+                self.voice.undeafen()
         return result
 
     async def accompany(self) -> Left:
@@ -132,7 +106,7 @@ class Handover:
         """For a resumed session: take back a warm handover in whose middle the call lost its host."""
         attempt = self._attempt()
         found = newest_attempt(await attempt.events() or ())
-        transfer = None if found is None else self._config.transfer(found.target)
+        transfer = None if found is None else self.config.transfer(found.target)
         if found is None or transfer is None or not (found.warm and found.pending):
             return
         await Warm(self._attempt(found.id), transfer, leave=True).take_over(
@@ -141,28 +115,28 @@ class Handover:
 
     def _target(self, name: str, outcome: TransferType) -> Transfer | None:
         """Who lent us the caller for a while gets him back; also one who wants a person, where we know none."""
-        known, back = self._config.transfer(name), self._record.return_to
+        known, back = self.config.transfer(name), self.record.return_to
         return Transfer(to=back) if back and (known is None or outcome is TransferType.SYSTEM) else known
 
     def _headers(self, outcome: TransferType, variables: Mapping[str, str], *, back: bool) -> dict[str, str]:
         """Custom context for the other side. No variable that an agent makes up can say where the caller goes next."""
         headers = {name: value for name, value in variables.items() if name not in RESERVED}
         headers[TRANSFER_TYPE] = outcome.value
-        if back and self._record.conversation_id:
-            headers[CONVERSATION] = self._record.conversation_id
-        if back and self._record.return_step:
-            headers[RETURN_STEP] = self._record.return_step
+        if back and self.record.conversation_id:
+            headers[CONVERSATION] = self.record.conversation_id
+        if back and self.record.return_step:
+            headers[RETURN_STEP] = self.record.return_step
         return headers
 
     def _attempt(self, id: str = "") -> Attempt:
-        return Attempt(self._services, self._record, self._connection_id, self._log, self._voice, id)
+        return Attempt(self.services, self.record, self.connection_id, self.log, self.voice, id)
 
     async def _blind(
         self, attempt: Attempt, transfer: Transfer, headers: Mapping[str, str]
     ) -> HandoverResult:
         try:
             await attempt.control.transfer(
-                self._connection_id,
+                self.connection_id,
                 transfer.to,
                 headers if transfer.to.startswith("8:") else None,
                 caller_id=attempt.caller_id,

@@ -12,9 +12,10 @@ import aiohttp
 from media_host.agents.base import Codec, VoiceAgent
 from media_host.agents.factory import AgentFactory
 from media_host.agents.realtime.access import ModelAccess
-from media_host.audio import ACS_CODECS
 from media_host.capacity import Capacity
 from media_host.door import Door
+from media_host.lateness import Lateness
+from media_host.line_codec import pcm_codec, ulaw_line_codec
 from media_host.notices import Notices, Says
 from media_host.playout import Ticker
 from media_host.post_call import PostCallHooks
@@ -22,11 +23,13 @@ from media_host.recorder import Recorder, RecordingWriter
 from media_host.server import MediaServer
 from media_host.services import AGENT_START_S, Services
 from media_host.tools import ToolBox
+from media_host.twilio_door import TwilioDoor
 from shared.calls.controls import CallControls
+from shared.calls.moving import Moves
 from shared.calls.repository import Calls
 from shared.config.agents import AgentConfig
 from shared.config.document import load_config
-from shared.errors import AgentUnavailable
+from shared.errors import AgentUnavailable, ConfigurationError
 from shared.publishing.outbox import Outbox
 from shared.security.acs_signature import AcsSignature
 from shared.security.jwks import http_fetch
@@ -35,6 +38,9 @@ from shared.security.secrets import Secrets
 from shared.security.tokens import TokenVerifier
 from shared.settings import MediaHostSettings
 from shared.store import open_store
+from shared.telemetry import metrics
+from shared.telemetry.setup import MEDIA, start
+from shared.twilio.begin import TwilioCalls
 
 if TYPE_CHECKING:
     from media_host.speech import Speech
@@ -99,6 +105,11 @@ class MediaHost:
     async def _start(self) -> None:
         """What is opened first is given back last."""
         settings, give_back = self.settings, self._stack.push_async_callback
+        telemetry = start(
+            settings.telemetry, service=MEDIA, instance=settings.host_id, environment=settings.environment
+        )
+        if telemetry is not None:
+            give_back(telemetry.close)
         give_back(self._store.close)
         give_back(self._keys.close)
         self._stack.callback(self._writer.close)
@@ -119,11 +130,12 @@ class MediaHost:
         give_back(post_call.close)
         give_back(self.capacity.close)
         signature = AcsSignature(settings.acs_jwt, http_fetch(http), self._now, own=self.config.acs_resources)
+        verifier = TokenVerifier(self._keys, self._now)
         door = Door(
             host_id=settings.host_id,
             store=self._store,
             calls=self._calls,
-            verifier=TokenVerifier(self._keys, self._now),
+            verifier=verifier,
             signature=signature,
             signature_required=settings.acs_jwt.required,
             now=self._now,
@@ -133,6 +145,7 @@ class MediaHost:
             config=self.config,
             calls=self._calls,
             control=controls.shared,
+            moves=Moves(self.config, self._store, self._calls, self._now),
             own_controls=controls.own,
             make_agent=make_agent,
             make_recorder=self._recorder,
@@ -146,10 +159,19 @@ class MediaHost:
         )
         self.server = MediaServer(services, fast=self._fast)
         give_back(self.server.close)
-        codecs = {ACS_CODECS[config.audio] for config in self.config.agents.values()}
-        await self.notices.prepare(self._synthesiser, codecs)
-        await self.server.start(settings.listen_host, settings.listen_port, door=door, capacity=self.capacity)
+        await self.notices.prepare(self._synthesiser, self._codecs())
+        await self.server.start(
+            settings.listen_host,
+            settings.listen_port,
+            door=door,
+            capacity=self.capacity,
+            twilio=self._twilio_door(verifier, secrets),
+        )
         self.capacity.start()
+        metrics.ACTIVE.watch(self.capacity, lambda capacity: capacity.active)
+        metrics.CAPACITY.watch(self.capacity, lambda capacity: capacity.places)
+        if metrics.on():
+            await self._stack.enter_async_context(Lateness())
 
     async def __aexit__(self, *_: object) -> None:
         """End what is left and give everything back."""
@@ -189,6 +211,40 @@ class MediaHost:
         self._stack.push_async_callback(speech.close)
         self._synthesiser = speech.synthesiser
         return speech
+
+    def _codecs(self) -> set[Codec]:
+        """In which calls of this host may run."""
+        agents = self.config.agents
+        codecs = {pcm_codec(agent) for agent in agents.values()}
+        if self.config.twilio:
+            codecs |= {ulaw_line_codec(agent, agents) for agent in agents.values()}
+        return codecs
+
+    def _twilio_door(self, verifier: TokenVerifier, secrets: Secrets) -> TwilioDoor | None:
+        """None when no tenant has a Twilio account."""
+        settings = self.settings
+        if not self.config.twilio:
+            return None
+        if not settings.media_base:
+            raise ConfigurationError(
+                "CALLBACK_URI_HOST",
+                "the media hosts' public address, wss://…: Twilio signs it (twilio: is configured)",
+            )
+        calls = TwilioCalls(
+            self._store,
+            self.config,
+            self._calls,
+            settings.environment,
+            settings.max_concurrent_calls,
+            self._now,
+        )
+        return TwilioDoor(
+            media_base=settings.media_base,
+            accounts=self.config.twilio,
+            verifier=verifier,
+            secrets=secrets,
+            calls=calls,
+        )
 
     def _recorder(self, call_id: str, codec: Codec) -> Recorder | None:
         folder = self.settings.recordings

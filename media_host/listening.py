@@ -6,6 +6,7 @@ Loaded only when it is needed: it decodes every frame.
 import logging
 from collections.abc import Callable
 
+from media_host import g711
 from media_host.agents.base import Codec
 from media_host.speech.vad import PRE_ROLL_MS, Onset, Utterance, VoiceActivity, pocketsphinx_detector
 
@@ -27,7 +28,8 @@ EAR_HANG_MS = 100
 def voice_activity(codec: Codec) -> VoiceActivity | None:
     """A detector for one call; None when none is installed."""
     try:
-        return VoiceActivity(codec.sample_rate, pocketsphinx_detector())
+        decode = g711.decode if codec is Codec.ULAW_8K else None
+        return VoiceActivity(codec.sample_rate, pocketsphinx_detector(), decode=decode)
     except ImportError:
         log.error("nobody listens for speech: pocketsphinx is not installed")
         return None

@@ -9,6 +9,7 @@ import logging
 import math
 import struct
 from collections.abc import Iterable
+from functools import cache
 from typing import Protocol
 
 from media_host.agents.base import Codec
@@ -80,6 +81,7 @@ class Notices:
         return to_pieces(tone(codec.sample_rate), codec) if found is None else found
 
 
+@cache
 def tone(sample_rate: int, beeps: int = 3) -> bytes:
     """Low beeps of 250 ms, 250 ms apart, as PCM16LE."""
     count = sample_rate // 4

@@ -186,6 +186,17 @@ class Playout:
         if self._marks is not None:
             self._ledger.delay_ms = self._marks.delay_ms(now_ms)
 
+    def heard_out(self) -> None:
+        """The line says that it has played all that it was given: every turn that has ended is heard to its end.
+
+        Without it the clock would have to agree first, and the call may be over before it does.
+        """
+        self._ledger.delay_ms = 0.0
+        now = self._clock()
+        for heard in self._ledger.finished(now + self._ledger.lead(now)):
+            if self._on_played is not None:
+                self._on_played(heard)
+
     def flush(self) -> list[Heard]:
         """Forget what is waiting; what the caller has heard of each turn that was not over."""
         self._queue.clear()

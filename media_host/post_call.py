@@ -159,9 +159,7 @@ class PostCallHooks:
                 reason, again = str(failure), failure.again
             except PatchcordError as error:  # its secret
                 reason, again = error.message, True
-            except (
-                Exception
-            ) as error:  # a hook is the operator's code; its words may hold what the record holds
+            except Exception as error:  # a hook is the operator's code; its words may hold the record's
                 reason, again = type(error).__name__, True
             else:
                 log.info("call %s: post-call hook done", record.call_id)

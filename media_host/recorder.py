@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from media_host import g711
 from media_host.agents.base import Codec
 from media_host.stereo_wav import StereoWav
 
@@ -96,7 +97,7 @@ class AgentClock:
 
 @dataclass(slots=True)
 class _Run:
-    """Pieces of one side that follow each other: from and to, in ms, and whether the last one ends with padding."""
+    """Pieces of one side that follow each other: from and to, in ms, and whether any ends with padding."""
 
     start: float = 0.0
     end: float = 0.0
@@ -109,7 +110,7 @@ class Recorder:
 
     Args:
         path: the file to write; if it exists, `-2`, `-3` … is added to its name, so that nothing is overwritten.
-        codec: PCM16 at any rate; the file has the same.
+        codec: of the session; the file is PCM16 at the same rate.
         writer: the process's writer thread.
 
     Attributes:
@@ -118,12 +119,12 @@ class Recorder:
     """
 
     def __init__(self, path: Path, codec: Codec, writer: "RecordingWriter") -> None:
-        if codec is Codec.ULAW_8K:
-            raise ValueError("only PCM16 is recorded")
         self.failed = ""
         self.dropped = 0
         self._wav = StereoWav(path, codec.sample_rate)
         self._per_ms = codec.sample_rate / 1000
+        self._bytes_per_ms = codec.bytes_per_ms
+        self._ulaw = codec is Codec.ULAW_8K
         self._caller_clock, self._agent_clock = CallerClock(), AgentClock()
         self._runs = (_Run(), _Run())
         self._queue: deque[tuple[int, float, bytes]] = deque()
@@ -205,7 +206,7 @@ class Recorder:
 
     def _length_ms(self, data: bytes) -> float:
         padding = data[-2:].count(b"=") if data.endswith(b"=") else 0
-        return (len(data) * 3 // 4 - padding) / (2 * self._per_ms)
+        return (len(data) * 3 // 4 - padding) / self._bytes_per_ms
 
     def _begin(self, *, last: bool) -> bool:
         """Set the caller's clock by the first half second; False when that is not here yet.
@@ -249,12 +250,12 @@ class Recorder:
             clock = self._caller_clock if kind == _CALLER else self._agent_clock
             start = clock.place(min(at_ms, MAX_MS), length_ms)
             run = self._runs[kind]
-            if run.pieces and (abs(start - run.end) > 0.01 or run.padded):
+            if run.pieces and abs(start - run.end) > 0.01:
                 self._place(kind)
             if not run.pieces:
                 run.start = start
             run.pieces.append(data)
-            run.padded = data.endswith(b"=")
+            run.padded = run.padded or data.endswith(b"=")
             run.end = start + length_ms
             if len(run.pieces) >= RUN:
                 self._place(_CALLER)
@@ -265,8 +266,14 @@ class Recorder:
     def _place(self, side: int) -> None:
         run = self._runs[side]
         if run.pieces:
-            raw = binascii.a2b_base64(b"".join(run.pieces))
+            if run.padded:  # what follows padding is another text
+                raw = b"".join(map(binascii.a2b_base64, run.pieces))
+            else:
+                raw = binascii.a2b_base64(b"".join(run.pieces))
             run.pieces.clear()
+            run.padded = False
+            if self._ulaw:
+                raw = g711.decode(raw)
             samples = np.frombuffer(raw, dtype="<i2", count=len(raw) // 2)
             self._wav.put(side, round(run.start * self._per_ms), samples)
             time.sleep(0)  # lets the loop have the interpreter, between one decoding and the next

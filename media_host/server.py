@@ -1,24 +1,34 @@
 """The media host's listening side: two questions for the platform, and one door for audio.
 
-`GET /healthz` 200 · `GET /readyz` 200 or 503 · `GET /acs/{token}` upgrade. Refusals: no upgrade 400, unknown path 404, not let
-in 401 (one text for every reason), full, draining or without its store 503.
+`GET /healthz` 200 · `GET /readyz` 200 or 503 · `GET /acs/{token}`, `GET /twilio/{token}` upgrade. Refusals: no upgrade 400,
+unknown path 404, not let in 401 (one text for every reason), full, draining or without its store 503. Whose call a Twilio stream
+is, it says only after the upgrade (`arrival`): then refusals are close codes, 1008, or 1013 for want of room.
 """
 
 import asyncio
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
+from websockets.frames import CloseCode
 from websockets.http11 import Request
 
+from media_host.arrival import Arrival
 from media_host.capacity import Capacity
 from media_host.door import Door, Entry
 from media_host.ending import End, EndKind
 from media_host.framing import SERVER_LIMITS, Limits
+from media_host.line_codec import pcm_codec, ulaw_line_codec
+from media_host.lines.acs import AcsLine
+from media_host.lines.base import Line
 from media_host.services import Services
 from media_host.session import Session
+from media_host.twilio_door import TwilioDoor
 from media_host.websocket import WebSocketConnection, serve_protocol
-from shared.errors import TokenRejected, Unavailable
+from shared.calls.record import CallRecord
+from shared.errors import SignatureRejected, TokenRejected, Unavailable
+from shared.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +42,14 @@ MAX_STRANGERS = 512
 """TCP connections that have not been let in; more are cut."""
 
 LAST_WORDS_S = 30.0
-"""After the drain's deadline, how long the calls may take to say so and end (s)."""
+"""After the drain's deadline, how long the calls may take to move, or to say so and end (s)."""
 
-_MEDIA = re.compile(r"/acs/([^/?#]{1,2048})")
+ONE_BY_ONE_S = 0.05
+"""Calls that are handed over begin so far apart (s): a hundred at once would all wait for the last one."""
+
+_MEDIA = re.compile(r"/(acs|twilio)/([^/?#]{1,2048})")
+
+type _Check = Callable[[WebSocketConnection, Request, str], Awaitable[None]]
 
 
 class MediaServer:
@@ -57,9 +72,11 @@ class MediaServer:
         self._limits = limits
         self._fast = fast
         self._door: Door
+        self._twilio: TwilioDoor | None = None
         self._capacity: Capacity
         self._server: asyncio.Server | None = None
         self._checks: set[asyncio.Task[None]] = set()
+        self._arriving: set[asyncio.Task[None]] = set()
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._strangers: set[WebSocketConnection] = set()
 
@@ -71,27 +88,39 @@ class MediaServer:
     @property
     def port(self) -> int:
         """The port that it listens on; 0 when it does not."""
-        return 0 if self._server is None else int(self._server.sockets[0].getsockname()[1])
+        sockets = () if self._server is None else self._server.sockets
+        return int(sockets[0].getsockname()[1]) if sockets else 0
 
-    async def start(self, host: str, port: int, *, door: Door, capacity: Capacity) -> None:
-        """Listen. The port may be shared with another media host on this machine.
+    async def start(
+        self, host: str, port: int, *, door: Door, capacity: Capacity, twilio: TwilioDoor | None = None
+    ) -> None:
+        """Listen. The port may be shared with another media host on this machine. `twilio`: the door for its streams, if any.
 
         Raises:
             OSError: the address cannot be bound.
         """
-        self._door, self._capacity = door, capacity
+        self._door, self._capacity, self._twilio = door, capacity, twilio
         self._server = await asyncio.get_running_loop().create_server(
             self._connection, host, port, reuse_port=port != 0 or None, backlog=256
         )
 
     async def drain(self, within_s: float) -> None:
-        """Take no more calls; let those of now end, and end them after `within_s` seconds."""
+        """Take no more calls; let those of now end, and hand over what is left after `within_s` seconds.
+
+        It listens no more: with the port shared by several hosts, or a platform that has not noticed yet, a new call must
+        reach another one, and a connection that is refused is tried there, which one that is answered 503 is not.
+        """
         self._capacity.drain()
+        if self._server is not None:
+            self._server.close()
         log.info("draining: %d calls", self.active)
+        if self._arriving:
+            await asyncio.wait(self._arriving, timeout=AUTH_S)
         if self._calls:
             await asyncio.wait(self._calls.values(), timeout=within_s)
         for session in list(self.sessions.values()):
             session.end(End(EndKind.DRAIN, "drain_deadline"))
+            await asyncio.sleep(ONE_BY_ONE_S)
         if self._calls:
             await asyncio.wait(self._calls.values(), timeout=LAST_WORDS_S)
 
@@ -103,7 +132,7 @@ class MediaServer:
             session.end(End(EndKind.LINE, "host_closed"))
         if self._calls:
             await asyncio.wait(self._calls.values(), timeout=LAST_WORDS_S)
-        tasks = [*self._checks, *self._calls.values()]
+        tasks = [*self._checks, *self._arriving, *self._calls.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -131,24 +160,27 @@ class MediaServer:
             connection.refuse(HTTPStatus.OK, "ready")
         elif path == "/readyz":
             connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, self._capacity.refusal or "starting")
-        elif (found := _MEDIA.fullmatch(path)) is None:
+        elif (found := _MEDIA.fullmatch(path)) is None or (found[1] == "twilio" and self._twilio is None):
             connection.refuse(HTTPStatus.NOT_FOUND, "not found")
         elif request.headers.get("upgrade", "").lower() != "websocket":
             connection.refuse(HTTPStatus.BAD_REQUEST, "a WebSocket is expected here")
-        elif refusal := self._capacity.refusal:
+        elif refusal := self._capacity.refusal_beside(len(self._arriving)):
             self._refuse(connection, HTTPStatus.SERVICE_UNAVAILABLE, refusal)
         elif len(self._checks) >= MAX_PENDING:
             self._refuse(connection, HTTPStatus.SERVICE_UNAVAILABLE, "busy")
         else:
-            task = asyncio.create_task(self._check(connection, request, found[1]), name="door")
+            check = self._check if found[1] == "acs" else self._check_stream
+            task = asyncio.create_task(self._guard(check, connection, request, found[2]), name="door")
             self._checks.add(task)
             task.add_done_callback(self._checks.discard)
 
-    async def _check(self, connection: WebSocketConnection, request: Request, token: str) -> None:
+    async def _guard(
+        self, check: _Check, connection: WebSocketConnection, request: Request, token: str
+    ) -> None:
+        """Whatever a check raises, nobody comes in by it."""
         try:
-            async with asyncio.timeout(AUTH_S):
-                entry = await self._door.check(token, request.headers)
-        except TokenRejected as rejected:
+            await check(connection, request, token)
+        except (TokenRejected, SignatureRejected) as rejected:
             log.warning("refused: %s", rejected.reason)
             self._refuse(connection, HTTPStatus.UNAUTHORIZED, "unauthorized", rejected.reason)
         except (Unavailable, TimeoutError) as error:
@@ -157,33 +189,82 @@ class MediaServer:
         except Exception:  # whatever is wrong at the door, it stays closed
             log.exception("the door failed")
             self._refuse(connection, HTTPStatus.INTERNAL_SERVER_ERROR, "internal")
-        else:
-            self._enter(connection, request, entry)
+
+    async def _check(self, connection: WebSocketConnection, request: Request, token: str) -> None:
+        async with asyncio.timeout(AUTH_S):
+            entry = await self._door.check(token, request.headers)
+        self._enter(connection, request, entry)
 
     def _enter(self, connection: WebSocketConnection, request: Request, entry: Entry) -> None:
-        call_id = entry.record.call_id
-        if call_id in self.sessions:
+        record = entry.record
+        if record.call_id in self.sessions:
             self._refuse(connection, HTTPStatus.UNAUTHORIZED, "unauthorized", "connected")
             return
-        if refusal := self._capacity.refusal:
+        if refusal := self._capacity.refusal_beside(len(self._arriving)):
             self._refuse(connection, HTTPStatus.SERVICE_UNAVAILABLE, refusal)
             return
-        if entry.record.agent not in self._services.config.agents:
-            log.error("call %s: no agent %r in this host's patchcord.yaml", call_id, entry.record.agent)
+        if (agent := self._services.config.agents.get(record.agent)) is None:
+            log.error("call %s: no agent %r in this host's patchcord.yaml", record.call_id, record.agent)
             self._refuse(connection, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "agent")
             return
-        session = Session(
-            self._services.of(entry.record.tenant), entry.record, entry.connection_id, resumed=entry.resumed
+        control = self._services.of(record.tenant).control
+        line = AcsLine(
+            pcm_codec(agent), connection_id=entry.connection_id, control=control, name=record.call_id
         )
-        session.attach(connection)
-        self.sessions[call_id] = session
-        task = asyncio.create_task(session.run(), name=f"call {call_id}")
-        self._calls[call_id] = task
-        task.add_done_callback(lambda _: self._left(call_id))
+        line.attach(connection)
+        session = self._begin(record, entry.connection_id, line, resumed=entry.resumed)
         if connection.accept(request, session.on_text, session.on_close):
             self._strangers.discard(connection)
         else:
             session.on_close(1006, "")  # gone, or no proper upgrade: the token is used up all the same
+
+    async def _check_stream(self, connection: WebSocketConnection, request: Request, token: str) -> None:
+        door = self._twilio
+        assert door is not None  # noqa: S101  # the path is not known without it
+        async with asyncio.timeout(AUTH_S):
+            claims = await door.check(token, request.headers)
+        if refusal := self._capacity.refusal_beside(len(self._arriving)):
+            self._refuse(connection, HTTPStatus.SERVICE_UNAVAILABLE, refusal)
+            return
+        arrival = Arrival(connection, door, claims)
+        task = asyncio.create_task(self._arrive(connection, request, arrival), name="arrival")
+        self._arriving.add(task)
+        task.add_done_callback(self._arriving.discard)
+
+    async def _arrive(self, connection: WebSocketConnection, request: Request, arrival: Arrival) -> None:
+        """The stream's session, once it has said whose call it is; it is let in here or closed."""
+        try:
+            record = await arrival.record(request)
+            if record is None:
+                self._count(arrival.refused)
+                metrics.TWILIO_STREAMS.add(result=arrival.refused)
+                return
+            agents = self._services.config.agents
+            if (agent := agents.get(record.agent)) is None:
+                log.error("call %s: no agent %r in this host's patchcord.yaml", record.call_id, record.agent)
+                connection.close(CloseCode.INTERNAL_ERROR)
+                return
+            line = arrival.line
+            line.use(ulaw_line_codec(agent, agents), record.call_id)
+            session = self._begin(record, "", line, resumed=False)
+            metrics.TWILIO_STREAMS.add(result="begun")
+            self._strangers.discard(connection)
+            connection.on_text, connection.on_close = session.on_text, session.on_close
+            line.deliver()
+            if arrival.closed is not None:
+                session.on_close(arrival.closed, "")
+        except Exception:  # a fault of ours: Twilio goes on with the call when the stream is closed
+            log.exception("an arrival failed")
+            connection.close(CloseCode.INTERNAL_ERROR)
+
+    def _begin(self, record: CallRecord, connection_id: str, line: Line, *, resumed: bool) -> Session:
+        call_id = record.call_id
+        session = Session(self._services.of(record.tenant), record, connection_id, line, resumed=resumed)
+        self.sessions[call_id] = session
+        task = asyncio.create_task(session.run(), name=f"call {call_id}")
+        self._calls[call_id] = task
+        task.add_done_callback(lambda _: self._left(call_id))
+        return session
 
     def _left(self, call_id: str) -> None:
         self.sessions.pop(call_id, None)
@@ -199,3 +280,4 @@ class MediaServer:
 
     def _count(self, reason: str) -> None:
         self.refused[reason] = self.refused.get(reason, 0) + 1
+        metrics.MEDIA_REFUSED.add(reason=reason)

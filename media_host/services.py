@@ -12,6 +12,7 @@ from media_host.post_call import PostCallHooks
 from media_host.recorder import Recorder
 from media_host.tools import ToolBox
 from shared.calls.control import CallControl
+from shared.calls.moving import Moves
 from shared.calls.repository import Calls
 from shared.config.agents import AgentConfig
 from shared.config.document import Config
@@ -28,6 +29,7 @@ class Services:
         config: patchcord.yaml.
         calls: the store.
         control: ACS.
+        moves: of callers to another media host; None moves nobody.
         own_controls: ACS of the tenants that have a resource of their own.
         make_agent: a fresh agent of a configuration.
         make_recorder: a recorder for (call id, format), or None when nothing is recorded.
@@ -58,6 +60,7 @@ class Services:
     path_delay_ms: float = PATH_DELAY_MS
     agent_start_s: float = AGENT_START_S
     clock_ms: Callable[[], float] = clock_ms
+    moves: Moves | None = None
     own_controls: Mapping[str, CallControl] = field(default_factory=dict)
 
     def of(self, tenant: str) -> Self:

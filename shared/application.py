@@ -7,85 +7,81 @@ network before it is needed, so that a cold start costs little.
 import asyncio
 import logging
 import os
-import re
+import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from shared.calls.answering import Answering
 from shared.calls.callbacks import Callbacks
 from shared.calls.controls import CallControls
-from shared.calls.grid_door import COMPATIBLE_HEADERS, GridDoor, authenticate
+from shared.calls.grid_door import GridDoor
+from shared.calls.grid_trigger import GridTrigger
 from shared.calls.lifecycle import report
+from shared.calls.moving import Moves
 from shared.calls.outbound import Outbound
 from shared.calls.outbound_door import OutboundApi
-from shared.calls.poison import put_aside
+from shared.calls.queueing import WaitingLine
+from shared.calls.records_door import RecordsApi
 from shared.calls.recovery import Recovery
 from shared.calls.repository import Calls
 from shared.calls.sweeping import Sweeper
 from shared.config.document import Config, load_config
 from shared.conversations.conversations import Conversations
-from shared.errors import InvalidInput, MethodNotAllowed, NotFound, PatchcordError
-from shared.http import Reply, Request, answer, degraded, json_reply
+from shared.doors import HttpDoors
+from shared.errors import InvalidInput, PatchcordError
+from shared.http import Reply, degraded, json_reply
 from shared.ivr.runner import IvrRunner
+from shared.openapi.described import Described
 from shared.publishing.outbox import Outbox
 from shared.publishing.publisher import Publisher
 from shared.publishing.topic import Topic
 from shared.security.acs_signature import AcsSignature
 from shared.security.audiences import Audience
-from shared.security.jwks import http_fetch
+from shared.security.jwks import JwksFetcher
 from shared.security.keyring import KeyRing, KeySource, ensure_keys, open_key_source, rotate_keys
+from shared.security.near_expiry import is_near_expiry
 from shared.security.secrets import Secrets
-from shared.security.tenants import Scope, TenantDoor
+from shared.security.tenants import TenantDoor
 from shared.security.tokens import TokenMinter, TokenVerifier
 from shared.settings import FunctionAppSettings, function_app_settings
 from shared.store import open_store
 from shared.store.entities import EntityStore
 from shared.telemetry import protect_logging
-from shared.transfers.api import BODY_LIMIT
+from shared.telemetry.logs import write_json
+from shared.telemetry.setup import FUNCTIONS, Running, start
 from shared.transfers.desk import TransferDesk
 from shared.transfers.door import TransferApi
 from shared.transfers.numbers import NumberPool
-from shared.transfers.transfers import Transfers
-from shared.wire.acs_events import CALLBACK_LIMIT, GRID_LIMIT, INCOMING_CALL, grid_event_from_dict
-
-if TYPE_CHECKING:
-    import aiohttp
+from shared.transfers.transfers import LIFETIME_S, Transfers
+from shared.twilio.door import TwilioDoor
+from shared.twilio.engagements import Engagements
+from shared.twilio.settle import Settling
+from shared.twilio.signed import Signatures
+from shared.wire.acs_events import grid_event_from_dict
 
 logger = logging.getLogger(__name__)
 
-NO_BODY = 0
-LIST_DEFAULT, LIST_MOST = 50, 500
-
-_NEAR_EXPIRY = "Microsoft.KeyVault.SecretNearExpiry"
-
 
 @dataclass(slots=True)
-class Application:
+class Application(HttpDoors):
     """Everything a function needs, wired once."""
 
-    settings: FunctionAppSettings
     config: Config
     store: EntityStore
     calls: Calls
     control: CallControls
     secrets: Secrets
-    door: TenantDoor
     answering: Answering
-    transfers: TransferApi
-    outbound: OutboundApi
-    grid: GridDoor
-    callbacks: Callbacks
+    trigger: GridTrigger
     sweeper: Sweeper
     publisher: Publisher | None
     keys: KeyRing
     signing: KeySource
     verification: KeySource
-    session: "_Session"
+    fetcher: JwksFetcher
+    telemetry: Running | None
     now: Callable[[], float]
-    _openapi: list[Reply] = field(default_factory=list)
 
     @classmethod
     async def open(
@@ -101,6 +97,8 @@ class Application:
         settings = function_app_settings(env)
         # Ours only: what the platform and libraries log is for host.json to say.
         logging.getLogger("shared").setLevel(settings.log_level)
+        if settings.telemetry.log_format == "json":
+            write_json()
         config = load_config(settings.config)
         store = open_store(settings.store, settings.managed_identity)
         signing = open_key_source(settings.signing_keys, settings.managed_identity)
@@ -108,7 +106,7 @@ class Application:
         if settings.signing_keys.startswith("file:"):
             await ensure_keys(signing, verification, now())
         keys = KeyRing(signing, now)
-        session = _Session()
+        fetcher = JwksFetcher()
         outbox = Outbox(store, now) if settings.events_topic else None
         calls = Calls(store, now, outbox)
         secrets = Secrets(settings.managed_identity, now)
@@ -116,17 +114,32 @@ class Application:
         door = TenantDoor(store, settings.environment, now)
         pool = NumberPool(store, now)
         transfers = {
-            tenant: Transfers(store, pool, calls, now, lifetime_s=entry.lifetime_s)
-            for tenant, entry in config.call_transfers.items()
+            tenant: Transfers(
+                store,
+                pool,
+                calls,
+                now,
+                lifetime_s=config.call_transfers[tenant].lifetime_s
+                if tenant in config.call_transfers
+                else LIFETIME_S,
+            )
+            for tenant in {*config.call_transfers, *config.twilio}
         }
         desk = TransferDesk(config.call_transfers, pool, transfers)
         conversations = Conversations(store, calls, now)
         minter = TokenMinter(keys, now)
         outbound = Outbound(settings, config, store, calls, control, minter, conversations, now)
-        recovery = Recovery(store, calls, control, now)
+        moves = Moves(config, store, calls, now)
+        waiting = WaitingLine(config, store, calls, control, settings.max_concurrent_calls, now)
+        recovery = Recovery(config, calls, control, moves, now)
         ivr = IvrRunner(config.ivrs, store, calls, control, conversations, recovery, now)
-        answering = Answering(settings, config, store, calls, control, minter, desk, conversations, ivr, now)
-        signature = AcsSignature(settings.acs_jwt, session.fetch, now, own=config.acs_resources)
+        answering = Answering(
+            settings, config, store, calls, control, minter, desk, conversations, ivr, moves, waiting, now
+        )
+        signatures = Signatures(settings.callback_base, config, secrets)
+        settling = Settling(store, calls, transfers, Engagements(store, now), now)
+        twilio = TwilioDoor(settings, config, store, calls, minter, signatures, settling, now)
+        signature = AcsSignature(settings.acs_jwt, fetcher.fetch, now, own=config.acs_resources)
         publisher = None if outbox is None else _publisher(settings, secrets, outbox, calls, transfers, now)
         return cls(
             settings=settings,
@@ -139,14 +152,26 @@ class Application:
             answering=answering,
             transfers=TransferApi(config.call_transfers, transfers, now),
             outbound=OutboundApi(outbound),
+            twilio=twilio,
             grid=GridDoor(answering, door),
-            callbacks=Callbacks(store, calls, TokenVerifier(keys, now), signature, recovery, ivr, now),
-            sweeper=Sweeper(store, config, calls, recovery, ivr, now),
+            trigger=GridTrigger(store, answering, now),
+            callbacks=Callbacks(
+                store, calls, TokenVerifier(keys, now), signature, recovery, ivr, waiting, now
+            ),
+            sweeper=Sweeper(store, config, calls, recovery, ivr, moves, waiting, now),
             publisher=publisher,
             keys=keys,
             signing=signing,
             verification=verification,
-            session=session,
+            fetcher=fetcher,
+            telemetry=start(
+                settings.telemetry,
+                service=FUNCTIONS,
+                instance=_instance(env),
+                environment=settings.environment,
+            ),
+            records=RecordsApi(calls),
+            described=Described(settings),
             now=now,
         )
 
@@ -156,10 +181,12 @@ class Application:
             await self.publisher.close()
         await self.control.close()
         await self.secrets.close()
-        await self.session.close()
+        await self.fetcher.close()
         await self.verification.close()
         await self.keys.close()
         await self.store.close()
+        if self.telemetry is not None:
+            await self.telemetry.close()
 
     async def incoming_call(self, event: Mapping[str, object], request_id: str) -> None:
         """One event of our own Event Grid subscription. Returns for every event that will not become better.
@@ -167,34 +194,7 @@ class Application:
         Raises:
             PatchcordError: a retryable one only, so that Event Grid delivers again.
         """
-        event_id, event_type = str(event.get("id")), str(event.get("eventType") or event.get("type"))
-        reason, detail = "internal", ""
-        try:
-            parsed = grid_event_from_dict(event)
-            if parsed.type == INCOMING_CALL:
-                await self.answering.incoming(parsed, tenant=None, request_id=request_id)
-            else:
-                report(parsed)
-            return
-        except InvalidInput as error:
-            reason, detail = "malformed", error.message
-        except PatchcordError as error:
-            if error.retryable:
-                raise
-            reason, detail = error.code, error.message
-        except (
-            Exception
-        ) as error:  # a mistake of ours must not stop Event Grid's later deliveries (design.md, decision 6)
-            logger.exception("event %s failed", request_id)
-            detail = type(error).__name__
-        await put_aside(
-            self.store,
-            event_id=event_id,
-            event_type=event_type,
-            reason=reason,
-            detail=detail,
-            at=self.now(),
-        )
+        await self.trigger.incoming(event, request_id)
 
     async def call_lifecycle(self, event: Mapping[str, object]) -> None:
         """An event that is only reported; a malformed one is, too."""
@@ -214,17 +214,10 @@ class Application:
         except InvalidInput as error:
             logger.warning("key vault event: %s", error.message)
             return False
-        if parsed.type != _NEAR_EXPIRY or not self._is_ours(parsed.data):
+        ours = (self.settings.signing_keys, self.settings.verification_keys)
+        if not is_near_expiry(parsed, ours):
             return False
         return await rotate_keys(self.signing, self.verification, self.now())
-
-    def _is_ours(self, data: Mapping[str, object]) -> bool:
-        vault, name = str(data.get("VaultName")).lower(), str(data.get("ObjectName"))
-        for address in (self.settings.signing_keys, self.settings.verification_keys):
-            parts = urlsplit(address)
-            if parts.path == f"/secrets/{name}" and (parts.hostname or "").split(".")[0] == vault:
-                return True
-        return False
 
     async def sweep(self) -> None:
         """One round of the sweep, and of what is still to be published.
@@ -238,113 +231,6 @@ class Application:
         if self.publisher is not None and (told := await self.publisher.sweep()):
             logger.info("sweep: published %d events that were left", told)
 
-    async def acs_events(self, asked: Request, *, options: bool, compatible: bool = False) -> Reply:
-        """A tenant's own Event Grid subscription posts here; `options` is CloudEvents' handshake."""
-        handle = self.grid.handshake if options else self.grid.events
-        return await self._answer(
-            asked, GRID_LIMIT, lambda asked: handle(asked, compatible=compatible), compatible=compatible
-        )
-
-    async def call_events(self, token: str, asked: Request) -> Reply:
-        """ACS's callbacks."""
-        return await answer(asked, CALLBACK_LIMIT, lambda asked: self.callbacks.receive(token, asked))
-
-    async def list_calls(self, asked: Request) -> Reply:
-        """The newest calls of the tenant whose credentials come with the request."""
-        return await answer(asked, NO_BODY, self._list_calls)
-
-    async def _list_calls(self, asked: Request) -> Reply:
-        tenant = await self._authenticate(asked, Scope.CALLS_READ)
-        wanted = asked.params.get("limit", str(LIST_DEFAULT))
-        if not re.fullmatch(r"[0-9]{1,3}", wanted) or not 1 <= int(wanted) <= LIST_MOST:
-            raise InvalidInput("limit", f"a whole number from 1 to {LIST_MOST}")
-        records = await self.calls.list(tenant, int(wanted))
-        return json_reply({"calls": [record.to_summary() for record in records]})
-
-    async def get_call(self, call_id: str, asked: Request) -> Reply:
-        """One call of the tenant; another tenant's is answered like one that does not exist."""
-
-        async def handle(asked: Request) -> Reply:
-            record = await self.calls.get(await self._authenticate(asked, Scope.CALLS_READ), call_id)
-            if record is None:
-                raise NotFound("no such call")
-            return json_reply(record.to_json())
-
-        return await answer(asked, NO_BODY, handle)
-
-    async def create_call(self, asked: Request) -> Reply:
-        """A tenant has us call somebody."""
-
-        async def handle(asked: Request) -> Reply:
-            tenant = await self._authenticate(asked, Scope.CALLS_CREATE)
-            return await self.outbound.create(tenant, asked)
-
-        return await answer(asked, BODY_LIMIT, handle)
-
-    async def create_call_transfer(self, asked: Request, *, compatible: bool = False) -> Reply:
-        """A tenant lends us a caller."""
-
-        async def handle(asked: Request) -> Reply:
-            tenant = await self._authenticate(asked, Scope.CALL_TRANSFERS, compatible=compatible)
-            return await self.transfers.create(tenant, asked, compatible=compatible)
-
-        return await self._answer(asked, BODY_LIMIT, handle, compatible=compatible)
-
-    async def get_call_transfer(self, transfer_id: str, asked: Request, *, compatible: bool = False) -> Reply:
-        """A tenant's transfer; another tenant's is answered like one that does not exist."""
-
-        async def handle(asked: Request) -> Reply:
-            tenant = await self._authenticate(asked, Scope.CALL_TRANSFERS, compatible=compatible)
-            return await self.transfers.get(tenant, transfer_id)
-
-        return await self._answer(asked, NO_BODY, handle, compatible=compatible)
-
-    async def _answer(
-        self, asked: Request, limit: int, handle: Callable[[Request], Awaitable[Reply]], *, compatible: bool
-    ) -> Reply:
-        """`answer`, unless the path is an existing client's and this system serves none of those."""
-        if compatible and not self.settings.compatible_api:
-            handle = _nothing
-        return await answer(asked, limit, handle)
-
-    async def _authenticate(self, asked: Request, scope: Scope, *, compatible: bool = False) -> str:
-        names = (self.settings.api_id_header, self.settings.api_secret_header)
-        if compatible and asked.header(names[0]) is None:
-            names = COMPATIBLE_HEADERS
-        return await authenticate(self.door, asked, names, scope)
-
-    async def openapi(self) -> Reply:
-        """The OpenAPI document, for everybody; made once."""
-        from shared.openapi.document import document
-
-        settings = self.settings
-        if not self._openapi:
-            self._openapi.append(
-                json_reply(
-                    document(
-                        server=settings.callback_base,
-                        id_header=settings.api_id_header,
-                        secret_header=settings.api_secret_header,
-                        compatible=settings.compatible_api,
-                    ),
-                    headers={"cache-control": "public, max-age=3600"},
-                )
-            )
-        return self._openapi[0]
-
-    async def elsewhere(self, path: str, asked: Request) -> Reply:
-        """No door: another method of one that there is (405), or none at all (404), in our envelope."""
-        from shared.openapi.document import methods
-        from shared.openapi.operations import paths
-
-        async def handle(asked: Request) -> Reply:
-            allowed = methods(path, paths(compatible=self.settings.compatible_api))
-            if allowed:
-                raise MethodNotAllowed(allowed)
-            return await _nothing(asked)
-
-        return await answer(asked, GRID_LIMIT, handle)
-
     async def health(self) -> Reply:
         """Whether the store and the keys can be read: `ok` or `degraded`, and no word more."""
         try:
@@ -356,8 +242,9 @@ class Application:
         return json_reply({"status": "ok"})
 
 
-async def _nothing(_asked: Request) -> Reply:
-    raise NotFound("no such path")
+def _instance(env: Mapping[str, str]) -> str:
+    """This process among others: by the platform's name of its instance, else by the machine's."""
+    return f"{env.get('WEBSITE_INSTANCE_ID') or socket.gethostname()}-{os.getpid()}"
 
 
 def _publisher(
@@ -372,27 +259,6 @@ def _publisher(
     publisher = Publisher(outbox, topic, calls, transfers, settings.environment, now)
     outbox.added = publisher.soon
     return publisher
-
-
-class _Session:
-    """One aiohttp session, opened on first use (in the loop that uses it)."""
-
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
-
-    async def fetch(self, address: str) -> str:
-        """The text at `address`."""
-        if self._session is None:
-            import aiohttp
-
-            self._session = aiohttp.ClientSession()
-        return await http_fetch(self._session)(address)
-
-    async def close(self) -> None:
-        """Close it; idempotent."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
 
 
 _lock = asyncio.Lock()

@@ -10,7 +10,14 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from shared.errors import InvalidInput, MethodNotAllowed, PatchcordError
+from shared.errors import (
+    InvalidInput,
+    MethodNotAllowed,
+    PatchcordError,
+    SignatureRejected,
+    Unauthenticated,
+)
+from shared.telemetry import metrics
 
 MAX_HEADERS, MAX_HEADER_BYTES = 100, 32 * 1024
 """Headers of a request, and their bytes together."""
@@ -43,12 +50,13 @@ class UnsupportedMediaType(InvalidInput):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: header names in small letters; `request_id` names it in logs and answers."""
+    """One request: header names in small letters; `request_id` names it in logs and answers, `query` is as it was sent."""
 
     request_id: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: str = field(default="", repr=False)
 
     def header(self, name: str) -> str | None:
         """The value of a header, whatever its case, or None."""
@@ -65,14 +73,18 @@ class Reply:
 
 
 def request(
-    request_id: str, headers: Mapping[str, str], body: bytes, params: Mapping[str, str] | None = None
+    request_id: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    params: Mapping[str, str] | None = None,
+    query: str = "",
 ) -> Request:
     """A `Request` with header names in small letters; of two names that differ in case only, both values are kept."""
     lower: dict[str, str] = {}
     for name, value in headers.items():
         key = name.lower()
         lower[key] = f"{lower[key]}, {value}" if key in lower else value
-    return Request(request_id, lower, body, params or {})
+    return Request(request_id, lower, body, params or {}, query)
 
 
 def blank_params(url: str) -> dict[str, str]:
@@ -131,6 +143,8 @@ async def answer(asked: Request, max_body: int, handle: Callable[[Request], Awai
         check_limits(asked, max_body)
         return await handle(asked)
     except PatchcordError as error:
+        if isinstance(error, Unauthenticated | SignatureRejected):
+            metrics.DOOR_REFUSALS.add(reason=error.reason)
         level = logging.ERROR if error.status >= 500 else logging.INFO
         logger.log(level, "request %s: %s %s", asked.request_id, error.status, error.code)
         return error_reply(error, asked.request_id)

@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from shared.errors import ConfigurationError
+from shared.settings_reader import Reader
+from shared.telemetry.setup import TelemetrySettings
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
@@ -55,6 +57,8 @@ class Settings:
 
     Attributes:
         events_topic: endpoint of the Event Grid topic for outcomes, or "" to publish none.
+        max_concurrent_calls: of one tenant, unless patchcord.yaml says otherwise.
+        telemetry: where it goes, and how logs look.
     """
 
     environment: str
@@ -65,6 +69,8 @@ class Settings:
     acs_jwt: AcsJwt
     log_level: str
     events_topic: str
+    max_concurrent_calls: int
+    telemetry: TelemetrySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,6 @@ class FunctionAppSettings(Settings):
         api_id_header: name of the header with a tenant's API id.
         api_secret_header: name of the header with its secret.
         headers_on_validation: whether Event Grid's validation event must carry the credentials too.
-        max_concurrent_calls: of one tenant, unless patchcord.yaml says otherwise.
         incoming_call_max_age_s: older IncomingCall events are not answered: nobody is ringing any more.
         phone_number: default caller id of outbound calls, or "".
         events_key: a reference to the topic's key, or "" for the managed identity.
@@ -93,7 +98,6 @@ class FunctionAppSettings(Settings):
     api_id_header: str
     api_secret_header: str
     headers_on_validation: bool
-    max_concurrent_calls: int
     incoming_call_max_age_s: int
     phone_number: str
     events_key: str
@@ -106,6 +110,7 @@ class MediaHostSettings(Settings):
 
     Attributes:
         verification_keys: where the public key document is: `file:PATH` or a Key Vault secret's address.
+        media_base: as the function app's, or "": Twilio signs this address. Needed for calls on the Twilio line only.
         host_id: this process's name in heartbeats and records.
         listen_host: address to bind.
         listen_port: port to bind; 0 takes a free one.
@@ -117,6 +122,7 @@ class MediaHostSettings(Settings):
     """
 
     verification_keys: str
+    media_base: str
     host_id: str
     listen_host: str
     listen_port: int
@@ -125,49 +131,6 @@ class MediaHostSettings(Settings):
     max_call_s: float
     path_delay_ms: float
     recordings: Path | None
-
-
-class _Reader:
-    """Reads variables of one mapping, and notes in `names` which were asked for."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
-        self.names: set[str] = set()
-
-    def text(self, name: str, default: str | None = None, *, expected: str = "a value") -> str:
-        self.names.add(name)
-        value = self._env.get(name, "").strip()
-        if value:
-            return value
-        if default is None:
-            raise ConfigurationError(name, expected)
-        return default
-
-    def choice(self, name: str, default: str, options: tuple[str, ...]) -> str:
-        value = self.text(name, default).lower()
-        if value not in options:
-            raise ConfigurationError(name, "one of " + ", ".join(options), value)
-        return value
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = self.text(name, "true" if default else "false").lower()
-        if value in ("1", "true", "yes", "on"):
-            return True
-        if value in ("0", "false", "no", "off"):
-            return False
-        raise ConfigurationError(name, "true or false", value)
-
-    def whole(self, name: str, default: int, low: int, high: int) -> int:
-        value = self.text(name, str(default))
-        if re.fullmatch(r"-?[0-9]{1,12}", value) and low <= int(value) <= high:
-            return int(value)
-        raise ConfigurationError(name, f"a whole number from {low} to {high}", value)
-
-    def matching(self, name: str, default: str, pattern: str, expected: str) -> str:
-        value = self.text(name, default)
-        if re.fullmatch(pattern, value):
-            return value
-        raise ConfigurationError(name, expected, value)
 
 
 def is_loopback(host: str) -> bool:
@@ -201,11 +164,13 @@ def _is_protected(parts: SplitResult) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
-def _base_address(reader: _Reader, name: str, secure: str, insecure: str) -> str:
-    """A public base address: `secure` scheme, or `insecure` on loopback or with ALLOW_INSECURE_LOCAL."""
+def _base_address(reader: Reader, name: str, secure: str, insecure: str, *, required: bool = True) -> str:
+    """A public base address: `secure` scheme, or `insecure` on loopback or with ALLOW_INSECURE_LOCAL; "" if it may be missing."""
     expected = f"an address such as {secure}://host.example (plain {insecure}:// only on loopback)"
     insecure_allowed = reader.flag("ALLOW_INSECURE_LOCAL", False)
-    value = reader.text(name, expected=expected).rstrip("/")
+    value = reader.text(name, None if required else "", expected=expected).rstrip("/")
+    if not value and not required:
+        return ""
     parts = _split_address(value)
     if parts is None:
         raise ConfigurationError(name, expected)  # not shown: what is odd about it may be a password
@@ -242,7 +207,7 @@ def _is_base64(text: str) -> bool:
         return False
 
 
-def _acs_access(reader: _Reader) -> AcsAccess:
+def _acs_access(reader: Reader) -> AcsAccess:
     connection = reader.text("AZURE_ACS_CONN_KEY", "")
     if connection:
         return parse_connection_string(connection)
@@ -256,7 +221,7 @@ def _acs_access(reader: _Reader) -> AcsAccess:
     return AcsAccess(endpoint)
 
 
-def _acs_jwt(reader: _Reader) -> AcsJwt:
+def _acs_jwt(reader: Reader) -> AcsJwt:
     issuer = "https://acscallautomation.communication.azure.com"
     required = reader.choice("ACS_JWT", "require", ("require", "off")) == "require"
     audience = reader.text(
@@ -270,7 +235,7 @@ def _acs_jwt(reader: _Reader) -> AcsJwt:
     )
 
 
-def _url(reader: _Reader, name: str, default: str) -> str:
+def _url(reader: Reader, name: str, default: str) -> str:
     value = reader.text(name, default)
     if value == default:
         return value
@@ -280,7 +245,7 @@ def _url(reader: _Reader, name: str, default: str) -> str:
     raise ConfigurationError(name, "an https address (http only on loopback)")
 
 
-def _keys(reader: _Reader, name: str) -> str:
+def _keys(reader: Reader, name: str) -> str:
     expected = "file:PATH, or a Key Vault secret such as https://NAME.vault.azure.net/secrets/SECRET"
     value = reader.text(name, expected=expected)
     if not re.fullmatch(r"file:.+|https://[^/@\s]+/secrets/[0-9A-Za-z-]{1,127}", value):
@@ -288,7 +253,7 @@ def _keys(reader: _Reader, name: str) -> str:
     return value
 
 
-def _reference(reader: _Reader, name: str) -> str:
+def _reference(reader: Reader, name: str) -> str:
     from shared.config.checks import SECRET, SECRET_EXPECTED  # it needs E164 from here
 
     value = reader.text(name, "")
@@ -297,7 +262,7 @@ def _reference(reader: _Reader, name: str) -> str:
     return value
 
 
-def _store(reader: _Reader) -> str:
+def _store(reader: Reader) -> str:
     expected = "sqlite:PATH, https://ACCOUNT.table.core.windows.net, or a storage connection string"
     value = reader.text("PATCHCORD_STORE", expected=expected)
     known = re.fullmatch(r"sqlite:.+|https://[^/?@\s]+/?|UseDevelopmentStorage=true", value)
@@ -306,7 +271,7 @@ def _store(reader: _Reader) -> str:
     raise ConfigurationError("PATCHCORD_STORE", expected)
 
 
-def _common(reader: _Reader) -> dict[str, object]:
+def _common(reader: Reader) -> dict[str, object]:
     return {
         "environment": reader.matching(
             "PATCHCORD_ENVIRONMENT", "local", r"[a-z][a-z0-9-]{0,31}", "a name such as local or production"
@@ -320,10 +285,29 @@ def _common(reader: _Reader) -> dict[str, object]:
             "PATCHCORD_LOG_LEVEL", "info", ("debug", "info", "warning", "error")
         ).upper(),
         "events_topic": _url(reader, "PATCHCORD_EVENTS_TOPIC", ""),
+        "max_concurrent_calls": reader.whole("MAX_CONCURRENT_CALLS", 100, 1, 100_000),
+        "telemetry": _telemetry(reader),
     }
 
 
-def _function_app(reader: _Reader) -> FunctionAppSettings:
+def _telemetry(reader: Reader) -> TelemetrySettings:
+    endpoint = reader.text("OTEL_EXPORTER_OTLP_ENDPOINT", "").rstrip("/")
+    if endpoint and ((parts := _split_address(endpoint)) is None or parts.scheme not in ("http", "https")):
+        # not shown: what is odd about it may be a password
+        raise ConfigurationError(
+            "OTEL_EXPORTER_OTLP_ENDPOINT", "an http or https address, without a secret in it"
+        )
+    insights = reader.text("APPLICATIONINSIGHTS_CONNECTION_STRING", "")
+    if insights and not re.search(r"(?i)(^|;)\s*InstrumentationKey=[0-9a-f-]{36}(;|$)", insights):
+        raise ConfigurationError(
+            "APPLICATIONINSIGHTS_CONNECTION_STRING", "InstrumentationKey=…;IngestionEndpoint=…"
+        )
+    return TelemetrySettings(
+        reader.choice("PATCHCORD_LOG_FORMAT", "text", ("text", "json")), endpoint, insights
+    )
+
+
+def _function_app(reader: Reader) -> FunctionAppSettings:
     header = r"[A-Za-z0-9-]{1,64}"
     number = reader.text("ACS_PHONE_NUMBER", "")
     if number and not E164.fullmatch(number):
@@ -339,7 +323,6 @@ def _function_app(reader: _Reader) -> FunctionAppSettings:
             "PATCHCORD_API_SECRET_HEADER", "api-secret", header, "a header name"
         ),
         headers_on_validation=reader.flag("REQUIRE_HEADERS_ON_VALIDATION", True),
-        max_concurrent_calls=reader.whole("MAX_CONCURRENT_CALLS", 100, 1, 100_000),
         incoming_call_max_age_s=reader.whole("INCOMING_CALL_MAX_AGE_S", 60, 5, 3600),
         phone_number=number,
         events_key=_reference(reader, "PATCHCORD_EVENTS_KEY"),
@@ -347,11 +330,12 @@ def _function_app(reader: _Reader) -> FunctionAppSettings:
     )
 
 
-def _media_host(reader: _Reader) -> MediaHostSettings:
+def _media_host(reader: Reader) -> MediaHostSettings:
     recordings = reader.text("MEDIA_RECORDINGS", "off")
     return MediaHostSettings(
         **_common(reader),  # type: ignore[arg-type]  # one dict, checked field by field above
         verification_keys=_keys(reader, "PATCHCORD_VERIFICATION_KEYS"),
+        media_base=_base_address(reader, "CALLBACK_URI_HOST", "wss", "ws", required=False),
         host_id=reader.matching(
             "MEDIA_HOST_ID", f"{socket.gethostname()}-{os.getpid()}"[-64:], r"[A-Za-z0-9._-]{1,64}", "a name"
         ),
@@ -371,7 +355,7 @@ def function_app_settings(env: Mapping[str, str] = os.environ) -> FunctionAppSet
     Raises:
         ConfigurationError: names the first variable that is missing or wrong, and what was expected.
     """
-    return _function_app(_Reader(env))
+    return _function_app(Reader(env))
 
 
 def media_host_settings(env: Mapping[str, str] = os.environ) -> MediaHostSettings:
@@ -380,7 +364,7 @@ def media_host_settings(env: Mapping[str, str] = os.environ) -> MediaHostSetting
     Raises:
         ConfigurationError: names the first variable that is missing or wrong, and what was expected.
     """
-    return _media_host(_Reader(env))
+    return _media_host(Reader(env))
 
 
 def known_variables() -> tuple[set[str], set[str]]:
@@ -397,7 +381,7 @@ def known_variables() -> tuple[set[str], set[str]]:
         "ACS_ENDPOINT": "https://acs.example",
         "ACS_RESOURCE_ID": "id",
     }
-    function_app, media_host = _Reader(complete), _Reader(complete)
+    function_app, media_host = Reader(complete), Reader(complete)
     _function_app(function_app)
     _media_host(media_host)
     return function_app.names, media_host.names

@@ -14,7 +14,7 @@ from cli.gateway_client import GatewayClient, is_complete
 from cli.picture import draw_call
 from cli.stack import Stack
 from cli.story import Storyteller, line
-from emulator.phone.call import PhoneCall
+from emulator.phone.scripted import ScriptedCall
 from shared.errors import Unavailable
 
 type Json = Mapping[str, Any]
@@ -143,13 +143,15 @@ class Stage:
         """
         offset_s = self._elapsed
 
-        def found() -> PhoneCall | None:
+        def found() -> ScriptedCall | None:
             calls = self.stack.emulator.calls.values()
             return next((one for one in calls if one.summary()["to"] == number), None)
 
         return await self._follow(await until(found, number), offset_s, "", cut_off=cut_off)
 
-    async def _follow(self, call: PhoneCall, offset_s: float, watch: str, *, cut_off: bool) -> Sequence[Json]:
+    async def _follow(
+        self, call: ScriptedCall, offset_s: float, watch: str, *, cut_off: bool
+    ) -> Sequence[Json]:
         teller = Storyteller(self._out, self._records, steps=True, offset_s=offset_s)
         watching = asyncio.create_task(self._watch(watch)) if watch else None
         try:
@@ -227,7 +229,7 @@ async def until[T](look: Callable[[], T | None], what: str) -> T:
         raise Unavailable(f"{what}: nothing happened within {SETTLED_S:.0f} s") from None
 
 
-async def told(call: PhoneCall, *, cut_off: bool) -> AsyncIterator[Json]:
+async def told(call: ScriptedCall, *, cut_off: bool) -> AsyncIterator[Json]:
     """The story of a call; what is to be cut off does not fail."""
     async for event in call.story():
         if not (cut_off and event["kind"] == "failed"):

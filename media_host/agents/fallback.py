@@ -164,7 +164,7 @@ class FallbackAgent:
             return
         try:
             call(self._agent, self._border)
-        except Exception as error:  # as in send_audio
+        except Exception as error:  # an agent that cannot take what it is told has failed, and is replaced
             self._crashed(error)
 
     async def _ask(self, call: Callable[[VoiceAgent], Awaitable[None]]) -> None:
@@ -177,7 +177,7 @@ class FallbackAgent:
             try:
                 await call(agent)
                 return
-            except Exception as error:  # as in send_audio
+            except Exception as error:  # whoever fails at what it is asked gives way
                 if self._over:
                     raise
                 if border is self._border:
@@ -217,7 +217,7 @@ class FallbackAgent:
     async def _replace(self) -> None:
         try:
             await self._advance()
-        except Exception as error:  # as in send_audio; it was the last one
+        except Exception as error:  # nobody is left, and the host must know
             self._host.event(_fault_of(error))
 
     async def _advance(self) -> None:
@@ -225,7 +225,7 @@ class FallbackAgent:
         while True:
             try:
                 await self._attempt(self._chain[self._at])
-            except Exception as error:  # as in send_audio
+            except Exception as error:  # whatever keeps it from starting, the next may do
                 if self._give_way(_fault_of(error)):
                     continue
                 self._settled.set()

@@ -1,6 +1,7 @@
 """JSON Schema (Draft 2020-12) for arguments and outcome variables: compiled once, mistakes told without any value."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Any, cast
 
@@ -30,7 +31,7 @@ class Schema:
     def __init__(self, schema: Mapping[str, Any], place: str) -> None:
         self.source = schema
         try:
-            Draft202012Validator.check_schema(schema)
+            _check(_Written(schema))
         except SchemaError as error:
             where = "".join(f".{part}" for part in error.absolute_path)
             raise ConfigurationError(
@@ -63,6 +64,26 @@ class Schema:
         """What is wrong with `value`: field and what was expected there, never what was found; "" if nothing is."""
         told = dict.fromkeys(_told(error) for error in self._validator.iter_errors(value))
         return "; ".join(islice(told, MAX_TOLD))
+
+
+class _Written:
+    """A schema, the same as any other that is written the same."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.schema = schema
+        self._text = repr(schema)
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Written) and self._text == other._text
+
+
+@lru_cache(maxsize=256)
+def _check(written: _Written) -> None:
+    """Raise SchemaError unless it is a schema: takes some 3 ms, and the built-in tools' are made again and again."""
+    Draft202012Validator.check_schema(written.schema)
 
 
 def _references(part: object) -> Iterator[str]:

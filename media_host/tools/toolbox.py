@@ -63,16 +63,23 @@ class ToolBox:
             ConfigurationError: a tool or an agent's use of it is wrong; the place is named.
         """
         box = cls(config, secrets, http)
+        try:
+            box._prepare()
+        except ConfigurationError:
+            box._http.detach()  # nobody gets the box, so nobody would close it
+            raise
+        return box
+
+    def _prepare(self) -> None:
         tools = {
-            name: box._tool(name, tool)
-            for name, tool in config.tools.items()
+            name: self._tool(name, tool)
+            for name, tool in self._config.tools.items()
             if not isinstance(tool, McpServer)
         }
-        for name, agent in config.agents.items():
+        for name, agent in self._config.agents.items():
             for returns in (False, True):
-                own = box._agent_tools(f"agents.{name}", agent, tools, returns=returns)
-                box._agents.append((agent, returns, own))
-        return box
+                own = self._agent_tools(f"agents.{name}", agent, tools, returns=returns)
+                self._agents.append((agent, returns, own))
 
     def for_agent(self, agent: Agent, *, returns: bool = False) -> "AgentTools":
         """The tools of one of the configuration's agents; `returns`: in a call whose caller can be given back.

@@ -40,12 +40,14 @@ class Conversation(msgspec.Struct, frozen=True):
         calls: our ids of its calls, oldest first; the last one is the newest.
         variables: all input variables so far.
         at: when its newest call began (Unix seconds).
+        customer_id: who the client says that the caller is, or "".
     """
 
     id: str
     calls: tuple[str, ...] = ()
     variables: dict[str, str] = {}
     at: float = 0.0
+    customer_id: str = ""
 
 
 class Conversations:
@@ -75,9 +77,17 @@ class Conversations:
         self._one_at_a_time = one_at_a_time
 
     async def join(
-        self, tenant: str, conversation_id: str, call_id: str, variables: Mapping[str, str]
+        self,
+        tenant: str,
+        conversation_id: str,
+        call_id: str,
+        variables: Mapping[str, str],
+        *,
+        customer_id: str = "",
     ) -> Conversation:
         """Let a call go on with a conversation, or begin it; the same call may join again, with what it has learnt.
+
+        A `customer_id` stays with the conversation until another is given.
 
         Raises:
             ConversationBusy: it has another live call.
@@ -97,6 +107,7 @@ class Conversations:
                 known.calls if again else (*known.calls, call_id)[-KEPT_CALLS:],
                 {**known.variables, **variables},
                 self._now(),
+                customer_id or known.customer_id,
             )
             entity = Entity(tenant, row_key(conversation_id), pack(joined), row.etag if row else "")
             try:

@@ -5,19 +5,7 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
-from shared.config.ivr import (
-    AudioFile,
-    Branch,
-    Choice,
-    Collect,
-    HangUp,
-    Ivr,
-    Prompt,
-    ReturnPoint,
-    Say,
-    Set,
-    Transfer,
-)
+from shared.config import ivr as steps
 from shared.ivr.state import (
     Action,
     Answer,
@@ -39,10 +27,9 @@ from shared.wire.custom_context import CONVERSATION, RESERVED, RETURN_STEP, RETU
 
 _NAME = re.compile(r"\{\{\s*([^{}\s]+)\s*\}\}")
 _VALUE_LENGTH = 1024
-_TEXT_LENGTH = 4000
 
 
-def move(ivr: Ivr, state: IvrState, happened: Happened) -> Moved:
+def move(ivr: steps.Ivr, state: IvrState, happened: Happened) -> Moved:
     """What follows from `happened`; the same state when it is stale, or is nothing that the flow waits for."""
     match happened:
         case Gone():
@@ -60,17 +47,17 @@ def filled(template: str, variables: Mapping[str, str]) -> str:
     return _NAME.sub(lambda found: variables.get(found[1], ""), template)
 
 
-def _first(ivr: Ivr, state: IvrState) -> str:
+def _first(ivr: steps.Ivr, state: IvrState) -> str:
     """Whoever dials the identity can name any step: only return points count."""
     back = ivr.steps.get(state.return_step)
-    return state.return_step if isinstance(back, ReturnPoint) else ivr.start
+    return state.return_step if isinstance(back, steps.ReturnPoint) else ivr.start
 
 
 def _over(state: IvrState) -> IvrState:
     return replace(state, phase="over", variables={}, secret=())
 
 
-def _answered(ivr: Ivr, state: IvrState, answer: Answer) -> Moved:
+def _answered(ivr: steps.Ivr, state: IvrState, answer: Answer) -> Moved:
     walk = _Walk(ivr, state)
     match state.phase:
         case "fallback" if answer.result is Result.ACCEPTED:
@@ -81,37 +68,37 @@ def _answered(ivr: Ivr, state: IvrState, answer: Answer) -> Moved:
             return walk.end(EndCall("ivr_failed"))
     step = ivr.steps.get(state.step)
     match step, answer.result:
-        case HangUp(), _:
+        case steps.HangUp(), _:
             return walk.end(EndCall("ivr_ended"))
-        case Say(), Result.PLAYED:
+        case steps.Say(), Result.PLAYED:
             return walk.to(step.next)
-        case Collect(), Result.KEYS:
+        case steps.Collect(), Result.KEYS:
             return walk.keys(step, answer.value)
-        case Choice(), Result.CHOSEN:
+        case steps.Choice(), Result.CHOSEN:
             return walk.chosen(step, answer.value)
-        case Choice(), Result.KEYS:
+        case steps.Choice(), Result.KEYS:
             return walk.chosen(step, _option_of(step, answer.value))
-        case ((Collect() | Choice()), (Result.NO_INPUT | Result.NO_MATCH)):
+        case ((steps.Collect() | steps.Choice()), (Result.NO_INPUT | Result.NO_MATCH)):
             return walk.ask_again(step, answer.result)
-        case Transfer(), Result.ACCEPTED:
+        case steps.Transfer(), Result.ACCEPTED:
             return Moved(_over(state), None, [Visit(state.step, "transferred")])
-        case ((Say() | Collect() | Choice() | Transfer()), _) if not state.faults:
+        case ((steps.Say() | steps.Collect() | steps.Choice() | steps.Transfer()), _) if not state.faults:
             return walk.once_more(step)
-        case Transfer(failed=failed), _ if failed:
+        case steps.Transfer(failed=failed), _ if failed:
             walk.tell(state.step, "failed")
             return walk.to(failed)
         case _:  # also a step that the configuration has lost since the call began
             return walk.trouble()
 
 
-def _option_of(step: Choice, key: str) -> str:
+def _option_of(step: steps.Choice, key: str) -> str:
     return next((name for name, option in step.options.items() if option.key == key), "")
 
 
 class _Walk:
     """One move, step by step until something is to be waited for."""
 
-    def __init__(self, ivr: Ivr, state: IvrState) -> None:
+    def __init__(self, ivr: steps.Ivr, state: IvrState) -> None:
         self._ivr = ivr
         self._state = state
         self._visits: list[Visit] = []
@@ -127,23 +114,23 @@ class _Walk:
             self._state = replace(self._state, phase="step", step=name, attempt=1, faults=0)
             self.tell(name)
             match step:
-                case Branch():
+                case steps.Branch():
                     name = step.cases.get(self._state.variables.get(step.variable, ""), step.otherwise)
-                case ReturnPoint():
+                case steps.ReturnPoint():
                     kinds = {"AGENT": step.agent, "SYSTEM": step.system}
                     name = kinds.get(self._state.variables.get(TRANSFER_TYPE, ""), step.otherwise)
-                case Set():
+                case steps.Set():
                     for variable, template in step.variables.items():
                         self._set(variable, template)
                     name = step.next
-                case HangUp(prompt=""):
+                case steps.HangUp(prompt=""):
                     return self.end(EndCall("ivr_ended"))
                 case None:
                     return self.trouble()
                 case _:
                     return self._ask(self._action(step))
 
-    def keys(self, step: Collect, pressed: str) -> Moved:
+    def keys(self, step: steps.Collect, pressed: str) -> Moved:
         """Digits, with the key that ended them."""
         digits = pressed.removesuffix(step.terminator) if step.terminator else pressed
         if not step.min_digits <= len(digits) <= step.max_digits or not digits.isdecimal():
@@ -152,7 +139,7 @@ class _Walk:
         self.tell(self._state.step, "answered")
         return self.to(step.next)
 
-    def chosen(self, step: Choice, name: str) -> Moved:
+    def chosen(self, step: steps.Choice, name: str) -> Moved:
         """One of the options."""
         option = step.options.get(name)
         if option is None:
@@ -162,7 +149,7 @@ class _Walk:
         self.tell(self._state.step, "answered")
         return self.to(option.next)
 
-    def ask_again(self, step: Collect | Choice, why: Result) -> Moved:
+    def ask_again(self, step: steps.Collect | steps.Choice, why: Result) -> Moved:
         """No answer, or none that fits."""
         self.tell(self._state.step, why.value)
         if self._state.attempt >= step.attempts:
@@ -171,7 +158,7 @@ class _Walk:
         sorry = step.no_input if why is Result.NO_INPUT else step.no_match
         return self._ask(Ask(step, self._spoken(sorry, step.prompt)))
 
-    def once_more(self, step: Say | Collect | Choice | Transfer) -> Moved:
+    def once_more(self, step: steps.Say | steps.Collect | steps.Choice | steps.Transfer) -> Moved:
         """ACS failed at it: the same again, once."""
         self.tell(self._state.step, "failed")
         self._state = replace(self._state, faults=1)
@@ -201,16 +188,18 @@ class _Walk:
     def _ask(self, action: Action) -> Moved:
         return Moved(replace(self._state, turn=self._state.turn + 1), action, self._visits)
 
-    def _action(self, step: Say | HangUp | Collect | Choice | Transfer) -> Action:
+    def _action(
+        self, step: steps.Say | steps.HangUp | steps.Collect | steps.Choice | steps.Transfer
+    ) -> Action:
         match step:
-            case Say(prompt=prompt) | HangUp(prompt=prompt):
+            case steps.Say(prompt=prompt) | steps.HangUp(prompt=prompt):
                 return Speak(*self._spoken(prompt))
-            case Collect() | Choice():
+            case steps.Collect() | steps.Choice():
                 return Ask(step, self._spoken(step.prompt))
             case _:
                 return TransferTo(step.to, self._headers(step) if step.to.startswith("8:") else {})
 
-    def _headers(self, step: Transfer) -> dict[str, str]:
+    def _headers(self, step: steps.Transfer) -> dict[str, str]:
         state = self._state
         wanted = state.shown if step.send is None else state.variables
         headers = {
@@ -223,12 +212,12 @@ class _Walk:
             headers |= {RETURN_TO: self._ivr.identity, RETURN_STEP: step.return_step}
         return headers
 
-    def _spoken(self, *prompts: Prompt) -> list[Prompt]:
+    def _spoken(self, *prompts: steps.Prompt) -> list[steps.Prompt]:
         texts = [
-            one if isinstance(one, AudioFile) else filled(one, self._state.variables)[:_TEXT_LENGTH]
+            one if isinstance(one, steps.AudioFile) else filled(one, self._state.variables)[: steps.MOST_TEXT]
             for one in prompts
         ]
-        return [one for one in texts if isinstance(one, AudioFile) or one.strip()] or ["…"]
+        return [one for one in texts if isinstance(one, steps.AudioFile) or one.strip()] or ["…"]
 
     def _set(self, variable: str, template: str) -> None:
         """What is made of a secret is one, too."""

@@ -15,6 +15,7 @@ from shared.errors import NotFound, PatchcordError
 from shared.publishing.events import cloud_event
 from shared.publishing.outbox import PAGE, Announcement, Kind, Outbox
 from shared.publishing.topic import EventRefused, Topic
+from shared.telemetry import metrics
 from shared.transfers.record import CallTransfer
 from shared.transfers.transfers import Transfers
 
@@ -33,7 +34,7 @@ ROUND_S = 10.0
 """So long (s) a sweep publishes at most; the next one goes on."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Publisher:
     """Publishes.
 
@@ -44,6 +45,7 @@ class Publisher:
         transfers: by tenant.
         environment: name of the deployment.
         now: Unix seconds.
+        backlog: events that had waited too long when the last sweep looked.
     """
 
     outbox: Outbox
@@ -52,6 +54,7 @@ class Publisher:
     transfers: Mapping[str, Transfers]
     environment: str
     now: Callable[[], float]
+    backlog: int = 0
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     def soon(self, call_id: str) -> None:
@@ -81,11 +84,13 @@ class Publisher:
         Raises:
             StoreUnavailable: nothing can be read now.
         """
-        published, after = 0, ""
+        published, waiting, after = 0, 0, ""
+        metrics.PUBLISH_BACKLOG.watch(self, lambda publisher: publisher.backlog)
         end = asyncio.get_running_loop().time() + ROUND_S
         while asyncio.get_running_loop().time() < end:
             page = await self.outbox.page(after)
             left = [told for told in page if self.now() - told.at >= LEFT_S]
+            waiting += len(left)
             for told in [told for told in left if self.now() - told.at > KEPT_S]:
                 logger.error("call %s: %s could not be published for a day", told.call_id, told.kind)
                 await self.outbox.delete(told)
@@ -98,6 +103,7 @@ class Publisher:
             if len(page) < PAGE:
                 break
             after = page[-1].row
+        self.backlog = waiting
         return published
 
     async def _publish(self, rows: Sequence[Announcement]) -> int:
@@ -132,6 +138,7 @@ class Publisher:
         """All in one request; when the topic will not have them, halves, until the wrong one stands alone."""
         try:
             await self.topic.send([event for _, event in events])
+            metrics.PUBLISHED.add(len(events), result="ok")
         except EventRefused as error:
             if len(events) > 1:
                 middle = len(events) // 2
@@ -139,6 +146,7 @@ class Publisher:
                 await self._send(events[middle:])
                 return
             [(told, event)] = events
+            metrics.PUBLISHED.add(result="refused")
             await put_aside(
                 self.outbox.store,
                 event_id=str(event["id"]),

@@ -47,7 +47,9 @@ class AcsSignature:
         self._fetch = fetch
         self._now = now
         self._own = own
-        self._keys = Cached(self._load, now, name="ACS's signing keys", ttl_s=ttl_s, retry_s=retry_s)
+        self._keys = Cached(
+            self._load, now, name="ACS's signing keys", ttl_s=ttl_s, retry_s=retry_s, kind="acs-keys"
+        )
 
     async def _load(self) -> Mapping[str, RSAPublicKey]:
         try:

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from shared.errors import Unavailable
+from shared.telemetry import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ class Cached[T]:
         now: the time in seconds.
         name: what this is, for the log.
         ttl_s: seconds after which the value is read again.
+        kind: what it is, for metrics.
         retry_s: seconds between reads that are out of turn: after a failure, or because something is missing.
     """
 
@@ -32,15 +34,22 @@ class Cached[T]:
         name: str,
         ttl_s: float,
         retry_s: float,
+        kind: str = "secret",
     ) -> None:
         self._load = load
         self._now = now
         self._name = name
+        self._kind = kind
         self._ttl_s = ttl_s
         self._retry_s = retry_s
         self._value: tuple[T, float] | None = None  # with the time of reading
         self._tried_at = float("-inf")
         self._reading: asyncio.Task[Unavailable | None] | None = None
+        metrics.CACHE_AGE.watch(self, Cached.age_s, cache=kind)
+
+    def age_s(self) -> float | None:
+        """How old the value is (s), None when there is none."""
+        return None if self._value is None else max(0.0, self._now() - self._value[1])
 
     async def get(self) -> T:
         """The value, at most `ttl_s` old unless its source is out of order.
@@ -82,6 +91,7 @@ class Cached[T]:
             self._value = (await self._load(), self._now())
         except Unavailable as failure:
             kept = "nothing is known yet" if self._value is None else "the last known state stays in use"
+            metrics.CACHE_ERRORS.add(cache=self._kind)
             logger.warning("%s could not be read, %s: %s", self._name, kept, failure)
             return failure
         finally:

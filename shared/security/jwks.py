@@ -51,6 +51,31 @@ def http_fetch(session: "aiohttp.ClientSession", timeout_s: float = 5.0) -> Fetc
     return fetch
 
 
+class JwksFetcher:
+    """A `Fetch` with an aiohttp session of its own, opened on first use (in the loop that uses it)."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def fetch(self, address: str) -> str:
+        """The text at `address`.
+
+        Raises:
+            KeysUnavailable: see `http_fetch`.
+        """
+        if self._session is None:
+            import aiohttp
+
+            self._session = aiohttp.ClientSession()
+        return await http_fetch(self._session)(address)
+
+    async def close(self) -> None:
+        """Close the session; idempotent."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+
 def parse_jwks(document: str) -> Mapping[str, RSAPublicKey]:
     """The RSA signing keys of a JWK set (RFC 7517) by `kid`; keys that cannot be used are left out.
 

@@ -60,7 +60,9 @@ class KeyRing:
     ) -> None:
         self._source = source
         self._now = now
-        self._document = Cached(self._load, now, name="key document", ttl_s=ttl_s, retry_s=retry_s)
+        self._document = Cached(
+            self._load, now, name="key document", ttl_s=ttl_s, retry_s=retry_s, kind="keys"
+        )
 
     async def _load(self) -> Document:
         try:

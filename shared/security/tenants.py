@@ -36,6 +36,7 @@ class Scope(StrEnum):
     CALLS_CREATE = "calls:create"
     CALL_TRANSFERS = "call-transfers"
     EVENTS = "events"
+    TWILIO = "twilio"
 
 
 ALL_SCOPES = frozenset(Scope)

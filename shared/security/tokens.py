@@ -15,6 +15,7 @@ from shared.errors import InvalidInput, TokenRejected
 from shared.security.audiences import LIFETIME_S, Audience
 from shared.security.compact import key_id, verified_claims
 from shared.security.keyring import KeyRing
+from shared.telemetry.current import TraceContext, current, parse_trace
 from shared.wire.json_input import text
 
 __all__ = ["LIFETIME_S", "Audience", "Claims", "TokenMinter", "TokenVerifier"]
@@ -41,6 +42,7 @@ class Claims:
         issued_at: Unix time (s).
         expires_at: Unix time (s).
         key_id: the key that signed it.
+        trace: the span below which its bearer's work hangs; None when nothing is traced.
     """
 
     audience: Audience
@@ -50,6 +52,7 @@ class Claims:
     issued_at: int
     expires_at: int
     key_id: str
+    trace: TraceContext | None = None
 
 
 class TokenMinter:
@@ -67,7 +70,7 @@ class TokenMinter:
     async def mint(
         self, audience: Audience, *, call_id: str, tenant: str, lifetime_s: int | None = None
     ) -> str:
-        """A new token.
+        """A new token. If the task that asks works on a call that is traced, it carries the trace (90 characters more).
 
         Args:
             audience: what it is for.
@@ -89,6 +92,8 @@ class TokenMinter:
             "exp": issued_at + (LIFETIME_S[audience] if lifetime_s is None else lifetime_s),
             "jti": secrets.token_urlsafe(16),
         }
+        if (trace := current().trace) is not None:
+            claims["trace"] = str(trace)
         return jwt.encode(claims, key.signer, ALGORITHM, {"kid": key.kid})
 
 
@@ -147,4 +152,5 @@ class TokenVerifier:
             raise TokenRejected("not-yet")
         if now >= expires_at + self._leeway_s and not allow_expired:
             raise TokenRejected("expired")
-        return Claims(audience, call_id, tenant, jti, issued_at, expires_at, kid)
+        trace = parse_trace(claims.get("trace"))
+        return Claims(audience, call_id, tenant, jti, issued_at, expires_at, kid, trace)

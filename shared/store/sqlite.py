@@ -18,6 +18,7 @@ from uuid import uuid4
 from shared.errors import EntityChanged, EntityExists, StoreUnavailable
 from shared.store.checks import check_bounds, check_entity, check_key, check_table
 from shared.store.entities import Entity
+from shared.telemetry import metrics
 
 MAX_WAITING = 1000
 """Operations that may wait for the worker thread; one more is refused at once."""
@@ -122,8 +123,10 @@ class SqliteStore:
                     self._worker, self._execute, statement, values
                 )
         except TimeoutError:
+            metrics.STORE_ERRORS.add(store="sqlite")
             raise StoreUnavailable("the store did not answer in time") from None
         except (sqlite3.Error, OSError) as error:
+            metrics.STORE_ERRORS.add(store="sqlite")
             raise StoreUnavailable(f"the store does not answer: {error}") from error
         finally:
             self._waiting -= 1
@@ -141,7 +144,7 @@ class SqliteStore:
             _retry_locked(lambda: connection.execute("PRAGMA journal_mode=WAL"), self._timeout_s)
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute(_SCHEMA)
-        except BaseException:
+        except BaseException:  # interrupted too: no file stays open; raised on
             connection.close()
             raise
         return connection

@@ -20,6 +20,7 @@ from azure.data.tables.aio import TableClient, TableServiceClient
 from shared.errors import ConfigurationError, EntityChanged, EntityExists, InvalidInput, StoreUnavailable
 from shared.store.checks import check_bounds, check_entity, check_key, check_table
 from shared.store.entities import Entity, Value
+from shared.telemetry import metrics
 
 RETRY_DELAYS_S = (0.1, 0.4)
 """Pauses before the second and the third try (s)."""
@@ -206,8 +207,10 @@ class TablesStore:
                     await asyncio.sleep(delay)
                 return await attempt(True)
         except TimeoutError:
+            metrics.STORE_ERRORS.add(store="tables")
             raise StoreUnavailable("the table store did not answer in time") from None
         except AzureError as error:
+            metrics.STORE_ERRORS.add(store="tables")
             raise StoreUnavailable(_described(error)) from error
 
 
@@ -222,6 +225,7 @@ def _raise_unless_passing(error: AzureError) -> None:
     if status in (400, 413):
         raise InvalidInput("entity", f"something the table store accepts (it answered {status})") from error
     if status is not None and status < 500 and status not in (408, 429):
+        metrics.STORE_ERRORS.add(store="tables")
         raise StoreUnavailable(_described(error)) from error
 
 

@@ -36,6 +36,8 @@ tenants:
     outbound: {countries: [US], caller_ids: ["+18005550000"], calls_per_minute: 1000}
 call_transfers:
   default: {agent: reception, lifetime_s: 600, acs_user: "8:acs:r_agent"}
+twilio:
+  default: {account_sid: AC00000000000000000000000000000001, auth_token: "env:SCHEMATHESIS_TWILIO_TOKEN", agent: reception}
 """
 
 SETTINGS = """
@@ -71,6 +73,7 @@ async def run(options: Sequence[str], folder: Path) -> int:
     """Run schemathesis with `options`; everything is written in `folder`."""
     async with AcsRest() as acs:
         env = environment(folder, acs) | {"PATCHCORD_ENVIRONMENT": "local", "PATCHCORD_LOG_LEVEL": "warning"}
+        env["SCHEMATHESIS_TWILIO_TOKEN"] = "a token that signs nothing here"
         (folder / "patchcord.yaml").write_text(CONFIG)
         store = open_store(env["PATCHCORD_STORE"])
         credentials = await TenantDoor(store, "local", time.time).issue("default")

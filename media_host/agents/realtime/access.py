@@ -145,8 +145,7 @@ class EntraTokens:
                 token = await self._open().get_token(self._scope)
             self._token, self._expires_at = token.token, float(token.expires_on)
             self._renew_at = now + max((self._expires_at - now) / 2, RETRY_S)
-        except Exception as failure:
-            # The SDK raises its own, aiohttp's and the system's, and a token that is valid stays in use whatever it was.
+        except Exception as failure:  # the SDK's, aiohttp's, the system's: a token that is valid stays in use whatever it was
             # Only the kind is logged: the SDK's text quotes what it sent and got.
             log.warning("no Microsoft Entra token for realtime models: %s", type(failure).__name__)
         finally:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from media_host.agents import prompting
 from media_host.agents.base import AgentHost, AgentStart, Heard
 from media_host.agents.realtime import server_events as model
+from media_host.agents.realtime import told
 from media_host.agents.realtime.client import CONFIGURATION, ModelClient
 from media_host.agents.realtime.dialect import Dialect
 from media_host.agents.realtime.errors import error_class
@@ -18,6 +19,7 @@ from media_host.agents.realtime.keys import Keys
 from media_host.agents.realtime.mcp import McpServers
 from media_host.agents.realtime.reports import Reports
 from media_host.agents.realtime.responses import ANSWER, Ask, Responses
+from media_host.agents.realtime.second_tries import SecondTries
 from media_host.agents.realtime.session_setup import McpTool
 from media_host.agents.realtime.speaking import Speaking
 from media_host.agents.realtime.timers import Timers
@@ -29,26 +31,6 @@ from shared.config.realtime import RealtimeAgentConfig
 from shared.errors import AgentUnavailable
 
 log = logging.getLogger(__name__)
-
-HISTORY_LINES = 20
-"""Lines of the conversation that a new session is told."""
-RETRY_S = (0.2, 5.0)
-"""A response that failed is asked for again after the time that the model names, within these bounds (s)."""
-
-RESUMED = (
-    "The line was interrupted for a moment. Say so in one short sentence, and ask the caller to go on. "
-    "Do not greet again."
-)
-EARLIER_CALLS = "What follows was said in earlier calls of this conversation."
-NEW_CALL = (
-    "End of the earlier calls. This is a new call of the same caller, who may refer to what was said in them, and need not "
-    "say it again."
-)
-GO_ON = "The connection was interrupted while you spoke. Go on where you stopped, and do not greet again."
-REPEAT = (
-    "The connection was interrupted, and what the caller said last was lost. Apologise in one short sentence, and ask "
-    "the caller to repeat it."
-)
 
 
 class Conversation:
@@ -102,23 +84,16 @@ class Conversation:
         self._hearing = Hearing(
             turns, self._timers, reports.event, transcribed=config.transcription is not None
         )
+        calls, responses, timers = ToolCalls(start.tools), self._responses, self._timers
         self._tools = ToolAnswers(
-            ToolCalls(start.tools),
-            client,
-            self._responses,
-            self._speaking,
-            turns,
-            self._timers,
-            ask=self._ask,
-            report=reports.event,
+            calls, client, responses, self._speaking, turns, timers, ask=self._ask, report=reports.event
         )
         self._keys = Keys(self._tell_keys)
         self._mcp = McpServers(mcp, self._greet, reports.delayed, reports.fault)
         self._greeting = ""  # the response that is it
-        self._texts: dict[str, str] = {}  # response -> what it wrote instead of speaking
-        self._text_spoken = False
-        self._failed_before = False
-        self._reset_s = 0.0
+        self._second_tries = SecondTries(
+            reports, self._speaking, self._waiting, timers, ask=self._ask, quiet=lambda: host.quiet
+        )
         self._lost_ask: Ask | None = None
         self._missed = False
 
@@ -147,23 +122,7 @@ class Conversation:
 
     def replay(self, *, history: bool = True) -> list[bytes]:
         """What a session must be told that begins now; `history`: and does not know what was said."""
-        client, frames = self._client, []
-        if data := prompting.data_item(self._start.task, self._start.variables):
-            frames.append(client.note_frame(data))
-        if history:
-            frames += self._history()
-            # What is on its way to the caller's ear is not in the history yet.
-            frames += [client.said_frame("agent", turn.said) for turn in self._speaking.unheard if turn.said]
-        return frames
-
-    def _history(self) -> list[bytes]:
-        client = self._client
-        lines = self._host.history()[-HISTORY_LINES:]
-        frames = [client.said_frame(line.who, line.text) for line in lines]
-        if earlier := sum(line.earlier for line in lines):
-            frames.insert(earlier, client.note_frame(NEW_CALL))
-            frames.insert(0, client.note_frame(EARLIER_CALLS))
-        return frames
+        return told.replay(self._client, self._start, self._host, self._speaking, history=history)
 
     def leave(self) -> None:
         """The session is gone, or about to be: what it was doing ends here."""
@@ -183,17 +142,17 @@ class Conversation:
         self._interruptions.lost()
         self._missed = self._hearing.lost()
         self._tools.lost()
-        self._texts.clear()
+        self._second_tries.lost()
 
     def go_on(self, *, manual: bool, missed: bool) -> None:
         """Another session is there and has been told what was said; `missed`: it will not hear all that the caller said."""
         first, self._lost_ask = self._lost_ask, None
         self._turns.configured(manual=manual)
         if missed or self._missed:
-            self._client.note(REPEAT)
+            self._client.note(told.REPEAT)
             first = ANSWER
         elif first is not None and first.purpose == "go_on":
-            self._client.note(GO_ON)
+            self._client.note(told.GO_ON)
             first = ANSWER
         self._responses.resume(None if self._turns.listening else first)
         if not self._responses.idle:
@@ -204,7 +163,7 @@ class Conversation:
         """The agent's first words in a call; once, whatever happens to its sessions."""
         self._waiting.begin(first=True)
         if self._start.resumed:
-            self._client.note(RESUMED)
+            self._client.note(told.RESUMED)
             self._responses.ask(ANSWER)
         else:
             words = prompting.spoken(self._config.greeting, self._start.variables)
@@ -323,7 +282,7 @@ class Conversation:
             case model.AgentWordsDelta() | model.AgentWords() | model.WordTime():
                 self._speaking.words(event)
             case model.AgentText():
-                self._texts[event.response_id] = event.text.strip()
+                self._second_tries.wrote(event.response_id, event.text)
             case model.ResponseCreated():
                 self._response_created(event.response_id)
             case model.ResponseDone():
@@ -358,7 +317,7 @@ class Conversation:
             case model.ModelError():
                 self._error(event)
             case model.RateLimited(reset_s=reset_s):
-                self._reset_s = reset_s
+                self._second_tries.reset_s = reset_s
             case model.Warned(code=code):
                 log.info("realtime model: warning %s", code)
             case model.SessionCreated():
@@ -383,40 +342,18 @@ class Conversation:
         self._responses.done(response)
         if response == self._greeting:
             self._turns.greeting_made({turn.name for turn in turns if not turn.heard})
-        silent = not turns and not self._tools.belong_to(response)
-        text = self._texts.pop(response, "")
-        if event.status == "failed" or (event.status == "incomplete" and silent):
-            self._response_failed(event.error_code or event.reason or "response_failed", ask)
-        elif event.status == "completed" and silent:
-            self._response_silent(text)
-        elif self._tools.belong_to(response):
+        with_tools = self._tools.belong_to(response)
+        tried_again = self._second_tries.done(event, ask, silent=not turns and not with_tools)
+        if with_tools and not tried_again:
             self._waiting.over()  # the tool has a clock of its own
         self._tools.response_done(response)
         self._responses.next()
         self._sync()
 
-    def _response_failed(self, code: str, ask: Ask | None) -> None:
-        fatal = error_class(code) == "fatal" or not self._speaking.spoken or self._failed_before
-        self.fault(code, "a response failed", fatal=fatal)
-        if not fatal:
-            self._failed_before = True
-            delay = min(max(self._reset_s, RETRY_S[0]), RETRY_S[1])
-            self._timers.start("retry", delay, lambda: self._ask(ask or ANSWER))
-            if self._host.quiet:
-                self._waiting.begin()
-
-    def _response_silent(self, text: str) -> None:
-        """It is complete and nothing was said: a model may forget to speak and write instead; once we ask for the audio."""
-        if text and not self._text_spoken:
-            self._text_spoken = True
-            self._ask(Ask("answer", text))
-        else:
-            self._waiting.over()
-
     def _voice(self) -> None:
         self._waiting.over()
         self._tools.answered()
-        self._failed_before = self._text_spoken = False
+        self._second_tries.voice()
 
     def _late(self) -> None:
         if self._host.quiet:
