@@ -5,7 +5,7 @@
 # make up     everything running, for `patchcord call SCRIPT` from another terminal; Ctrl-C stops it
 # make test   all tests, with the branch coverage of shared/
 # make check  ruff, formatting, mypy
-# make bench  calls per core beside a bare relay, the adapter beside the vendors' SDKs, barge-in, call transfers; writes out/bench/*.json
+# make bench  calls per core beside a bare relay, the adapter beside the vendors' SDKs, barge-in, call transfers, both lines at once; writes out/bench/*.json
 # make chaos  updates, crashes and outages under twenty live calls each; the table goes into docs/reliability.md (ten minutes)
 # make sbom  what is in the media host's image, as CycloneDX: out/sbom/media-host.cdx.json (about a minute)
 # make api    generated requests to the running function app: schemathesis, 200 examples per operation (about four minutes)
@@ -64,6 +64,7 @@ bench: $(INSTALLED)
 	@$(PY) -m bench.adapter
 	@$(PY) -m bench.barge_in
 	@$(PY) -m bench.transfers
+	@$(PY) -m bench.mixed
 
 chaos: $(INSTALLED)
 	@$(PY) -m tests.e2e.chaos --write $(if $(CALLS),--calls $(CALLS))

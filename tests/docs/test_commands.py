@@ -43,6 +43,7 @@ RUN = {
     r"python -m emulator\.functions_host": "tests/emulator/functions_host/test_server.py::test_settings_prefix_timer_and_keys",
     r"python -m bench\.barge_in ": "tests/bench/test_barge_in.py",
     r"python -m bench\.transfers$": "tests/bench/test_transfers.py",
+    r"python -m bench\.mixed$": "tests/bench/test_mixed.py",
     r"python -m bench\.adapter$": "tests/bench/test_adapter.py",
     r"python -m bench\.emulator$": "tests/bench/test_emulator.py",
     r"patchcord credentials ": f"{HERE}::test_the_credentials_of_the_tenants_page",
