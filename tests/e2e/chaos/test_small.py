@@ -12,13 +12,14 @@ from shared.security.keyring import open_key_source, rotate_keys
 from shared.store import open_store
 from tests.e2e.chaos.callers import IDENTITY, Callers, configuration
 from tests.e2e.chaos.run import SILENCE_MS, wrong_with
+from tests.e2e.chaos.scenes import LEAD_S
 from tests.support.echo_model import EchoModel
 from tests.support.stack import kinds, running_stack, settled
 from tests.support.timing import patience
 
 pytestmark = pytest.mark.e2e
 
-CALLS, SECONDS = 2, 18
+CALLS, SECONDS = 2, 24
 WAYS = """
 agents:
   alone: &agent {{kind: realtime, service: openai, endpoint: "{model}", auth: none, model: echo, silence: {{after_s: 0}}}}
@@ -49,7 +50,9 @@ async def test_rotation_restart_update_and_crash_one_after_the_other(tmp_path):
             await callers.heard(await callers.dial(CALLS, SECONDS))
 
             sources = [open_key_source(address, "") for address in stack.key_addresses]
-            assert await rotate_keys(*sources, time.time(), lead_s=0, min_age_s=0)
+            assert await rotate_keys(*sources, time.time(), lead_s=LEAD_S, min_age_s=0)
+            # A host that has just read its keys looks again after 5 s at the earliest.
+            await asyncio.sleep(LEAD_S)
             stack.functions.signal(signal.SIGKILL)
             await stack.functions.wait()
             ringing = await callers.dial(1, SECONDS)
