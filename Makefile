@@ -6,7 +6,7 @@
 # make test   all tests, with the branch coverage of shared/
 # make check  ruff, formatting, mypy
 # make bench  calls per core beside a bare relay, the adapter beside the vendors' SDKs, barge-in, call transfers, both lines at once; writes out/bench/*.json
-# make chaos  updates, crashes and outages under twenty live calls each; the table goes into docs/reliability.md (ten minutes)
+# make chaos  updates, crashes and outages under twenty live calls each; the table goes into docs/reliability.md (five minutes)
 # make sbom  what is in the media host's image, as CycloneDX: out/sbom/media-host.cdx.json (about a minute)
 # make api    generated requests to the running function app: schemathesis, 200 examples per operation (about four minutes)
 # make clean  removes what the commands above made
