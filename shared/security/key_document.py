@@ -10,6 +10,7 @@ time until which the tokens that it has signed are accepted.
 import base64
 import binascii
 import json
+import math
 import re
 import secrets
 from dataclasses import dataclass, field, replace
@@ -84,7 +85,8 @@ class Document:
         mine = [k for k in self.keys if k.audience is audience and k.private and not k.expired(now)]
         in_use = [key for key in mine if key.use_from <= now]
         if in_use:
-            return max(in_use, key=lambda key: (key.use_from, key.created_at))
+            # Of two that were made at the same time, the one that no other has replaced yet.
+            return max(in_use, key=lambda key: (key.use_from, key.created_at, key.expires_at or math.inf))
         return min(mine, key=lambda key: key.use_from, default=None)
 
 

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import InvalidInput, KeysUnavailable
@@ -129,6 +129,7 @@ def test_signing_passes_over_an_expired_key():
 
 
 @given(st.lists(st.integers(0, 20_000), max_size=6))
+@example([0, 630, 10_800])  # two rotations within a second
 @settings(max_examples=40, deadline=None)
 def test_whatever_the_rotations_a_token_outlives_its_key_never(steps):
     """What signs at some moment still verifies when the longest token signed then expires; and something always signs."""
