@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import socket
 import sys
@@ -18,11 +19,24 @@ class StartFailed(PatchcordError):
     """A process of the stack ended, or did not become ready in time; the message holds the end of its log."""
 
 
+_PORTS = range(15_000, 32_000)
+"""Below the ports that systems give to outgoing connections: one of those may be taken before its server has started."""
+
+
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on 127.0.0.1 that nobody uses at this moment, and that no outgoing connection will be given.
+
+    Raises:
+        OSError: none of a hundred is free.
+    """
+    for port in random.sample(_PORTS, 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no free TCP port on 127.0.0.1")
 
 
 class Child:
