@@ -242,6 +242,7 @@ class Sweeper:
         elif media.connections:
             since, patience_s = media.ended_at if media.closed else None, CLOSED_S
         else:
-            since = record.queued_at or record.answered_at or record.connected_at
+            # The connection may be known before the answer is: a callback has overtaken it, and the call has only just begun.
+            since = record.queued_at or record.answered_at or record.connected_at or record.received_at
             patience_s = NOTICE_S if record.queued == "over" else MEDIA_S
         return since is None or self.now() - since > patience_s

@@ -165,6 +165,20 @@ async def test_audio_that_never_came_is_lost(world, paused):
     assert lost[0].data["reason"] == "media_never_came"
 
 
+async def test_a_call_whose_callback_overtakes_its_answer_has_only_begun(world, paused):
+    """Its connection is known already, and neither an answer nor audio: the sweep once took that for lost audio."""
+    await world.host("host-a")
+    call_id = new_call_id(START)
+    await world.calls.watch("default", call_id)
+    for kind, data in ((K.RECEIVED, {"callId": call_id, "tenant": "default"}), (K.ANSWERING, {})):
+        await world.calls.append("default", call_id, CallEvent(kind.value, kind, START, data))
+    early = CallEvent("acs-1", K.PARTICIPANTS, START, {"callConnectionId": "cc-1"})
+    await world.calls.append("default", call_id, early)
+    world.clock.at = START + 1
+    assert await sweep(world) == {}
+    assert (await world.calls.get("default", call_id)).live
+
+
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_last_callback_that_never_came_is_made_up_for(world, paused, known):
     record = await world.talking("host-a")
