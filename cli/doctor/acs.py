@@ -16,7 +16,6 @@ NAMES = ("AZURE_ACS_CONN_KEY", "ACS_ENDPOINT")
 async def check(exam: Examination) -> AsyncIterator[Finding]:
     """The public keys, the settings' resource, then those that tenants bring; last of all their numbers."""
     settings = exam.settings
-    assert settings is not None  # noqa: S101  # the first link sets it
     if none := exam.without("its keys", "ACS_JWKS_URL"):
         yield none
     elif settings.acs_jwt.required:
@@ -38,7 +37,6 @@ async def check(exam: Examination) -> AsyncIterator[Finding]:
 async def _resources(exam: Examination) -> AsyncIterator[Resource | Finding]:
     """Which are to be examined, and why some are not."""
     settings, subject = exam.settings, exam.subject
-    assert settings is not None  # noqa: S101  # the first link sets it
     if none := exam.without("key", *NAMES):
         yield none
     elif not settings.acs.access_key and ACS in exam.no_token:

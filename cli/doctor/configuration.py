@@ -22,7 +22,6 @@ VAULT_MEND = "az keyvault secret set --vault-name VAULT --name NAME --file FILE,
 async def check(exam: Examination) -> AsyncIterator[Finding]:
     """Read it as both processes do at their start."""
     settings = exam.settings
-    assert settings is not None  # noqa: S101  # the first link sets it
     if none := exam.without("the file", "PATCHCORD_CONFIG"):
         yield none
         return
@@ -74,7 +73,6 @@ async def _tools(exam: Examination, config: Config) -> AsyncIterator[Finding]:
 async def _secrets(exam: Examination, config: Config) -> AsyncIterator[Finding]:
     """Can each reference be read? `env:` is looked up in the subject's settings."""
     settings = exam.settings
-    assert settings is not None  # noqa: S101  # the first link sets it
     named = references(msgspec.to_builtins(config))
     if settings.events_key:
         named.setdefault(settings.events_key, "PATCHCORD_EVENTS_KEY")

@@ -18,7 +18,6 @@ PROBE_TENANT = "patchcord-doctor"
 async def check(exam: Examination) -> AsyncIterator[Finding]:
     """The handshake at the HTTP door, without and with credentials; then the subscriptions."""
     settings = exam.settings
-    assert settings is not None  # noqa: S101  # the first link sets it
     if none := exam.without("handshake", "CALLBACK_EVENTS_URI"):
         yield none
     elif exam.api is None:
@@ -67,7 +66,6 @@ async def _ask(exam: Examination, base: str, headers: Mapping[str, str], code: s
 
 async def _without_credentials(exam: Examination, base: str) -> Finding:
     check, settings = "handshake without credentials", exam.settings
-    assert settings is not None  # noqa: S101  # the first link sets it
     try:
         status, _ = await _ask(exam, base, {}, "doctor")
     except NoAnswer as error:
@@ -86,7 +84,6 @@ async def _without_credentials(exam: Examination, base: str) -> Finding:
 async def _handshake(exam: Examination, base: str) -> Finding:
     """With a tenant's credentials; without any, some are made for a moment, which shows that both read one store."""
     check, settings = "handshake", exam.settings
-    assert settings is not None  # noqa: S101  # the first link sets it
     if exam.store is None:
         return unknown(check, "the store, where credentials are checked, is not at hand")
     door = TenantDoor(exam.store, settings.environment, exam.now)

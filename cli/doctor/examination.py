@@ -58,7 +58,7 @@ class Examination:
 
     Attributes:
         env: the subject's settings; of a deployment, what it really has.
-        settings: as the function app would read them, with stand-ins for the wrong ones.
+        known_settings: as the function app would read them, with stand-ins for the wrong ones; None before the first link.
         wrong: settings that are wrong or not known, and why; what needs them is not checked.
         config: patchcord.yaml; None when it is wrong or not known.
         secrets: reads references of patchcord.yaml.
@@ -78,7 +78,7 @@ class Examination:
     now: Callable[[], float]
     env: dict[str, str] = field(repr=False)
     secrets: Secrets
-    settings: FunctionAppSettings | None = None
+    known_settings: FunctionAppSettings | None = None
     wrong: dict[str, str] = field(default_factory=dict)
     config: Config | None = None
     store: EntityStore | None = None
@@ -94,9 +94,20 @@ class Examination:
     secret_values: set[str] = field(default_factory=set, repr=False)
 
     @property
+    def settings(self) -> FunctionAppSettings:
+        """`known_settings`, for the links behind the first one.
+
+        Raises:
+            RuntimeError: the first link was not looked at.
+        """
+        if self.known_settings is None:
+            raise RuntimeError("the link `settings` comes before all that need settings")
+        return self.known_settings
+
+    @property
     def is_public(self) -> bool:
         """Whether the function app's address is known, and is not on this machine."""
-        if self.settings is None or "CALLBACK_EVENTS_URI" in self.wrong:
+        if self.known_settings is None or "CALLBACK_EVENTS_URI" in self.wrong:
             return False
         return not is_loopback(urlsplit(self.settings.callback_base).hostname or "")
 

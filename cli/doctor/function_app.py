@@ -16,7 +16,6 @@ JSON = {"Content-Type": "application/json"}
 async def check(exam: Examination) -> AsyncIterator[Finding]:
     """As ACS would see it, as far as that can be tried from here."""
     settings = exam.settings
-    assert settings is not None  # noqa: S101  # the first link sets it
     if none := exam.without("reached", NAME):
         yield none
         return
@@ -92,7 +91,6 @@ async def _forged(exam: Examination, base: str) -> Finding:
 async def _signed(exam: Examination, base: str) -> Finding:
     """Our own token, but no signature of ACS's."""
     settings, check = exam.settings, "a callback without ACS's signature"
-    assert settings is not None  # noqa: S101  # the first link sets it
     token = await minted(exam, Audience.ACS_CALLBACK)
     if not token:
         return unknown(check, "the signing keys are not at hand")

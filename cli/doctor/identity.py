@@ -21,7 +21,6 @@ MEND = "az login --tenant TENANT (on Azure: the identity must be assigned, and A
 def wanted(exam: Examination) -> dict[str, str]:
     """What tokens are needed for, by scope."""
     settings = exam.settings
-    assert settings is not None  # noqa: S101  # the first link sets it
     found: dict[str, str] = {}
     if not settings.acs.access_key and "ACS_ENDPOINT" not in exam.wrong:
         found[ACS] = "ACS"
@@ -68,6 +67,6 @@ def open_credential(exam: Examination) -> Any:
     if exam.credential is None:
         from azure.identity.aio import DefaultAzureCredential
 
-        identity = exam.settings.managed_identity if exam.settings else ""
+        identity = exam.known_settings.managed_identity if exam.known_settings else ""
         exam.credential = DefaultAzureCredential(managed_identity_client_id=identity or None)
     return exam.credential

@@ -16,7 +16,6 @@ SEE_LOG = "see its log: it cannot write its heartbeat into the store"
 async def check(exam: Examination) -> AsyncIterator[Finding]:
     """Plain requests first, then upgrades."""
     settings = exam.settings
-    assert settings is not None  # noqa: S101  # the first link sets it
     if none := exam.without("reached", NAME):
         yield none
         return

@@ -92,7 +92,7 @@ async def _realtime(exam: Examination, agent: RealtimeAgentConfig) -> str:
     from media_host.agents.realtime.session_setup import session_of
 
     codec = ACS_CODECS[agent.audio]
-    identity = exam.settings.managed_identity if exam.settings else ""
+    identity = exam.known_settings.managed_identity if exam.known_settings else ""
     access = ModelAccess(exam.secrets, identity, exam.now)
     session = ModelSession(dialect_of(agent), codec, manual=False, on_end=lambda *_: None, now=exam.now)
     wanted = session_of(

@@ -47,7 +47,7 @@ async def _answered(exam: Examination, config: Config) -> set[str]:
 def _covered(exam: Examination, config: Config, answered: set[str]) -> list[Finding]:
     """Numbers that people see when we call them, and those of azd."""
     named: dict[str, str] = {}
-    if exam.settings is not None and exam.settings.phone_number:
+    if exam.known_settings is not None and exam.settings.phone_number:
         named[exam.settings.phone_number] = "ACS_PHONE_NUMBER"
     for tenant, entry in config.tenants.items():
         for number in entry.outbound.caller_ids if entry.outbound else ():

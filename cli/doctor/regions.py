@@ -51,7 +51,7 @@ async def check(exam: Examination) -> AsyncIterator[Finding]:
         yield unknown(CHECK, f"azd knows no {missing.args[0]}", "azd provision")
         return
     said = acs.get("properties") or {}
-    if said.get("immutableResourceId") and exam.settings is not None:
+    if said.get("immutableResourceId") and exam.known_settings is not None:
         yield _resource(exam, str(said["immutableResourceId"]))
     for one in judged(str(said.get("dataLocation", "")), regions):
         yield one
@@ -78,7 +78,6 @@ async def _regions(exam: Examination, arm: Arm) -> dict[str, str]:
 
 
 def _resource(exam: Examination, immutable: str) -> Finding:
-    assert exam.settings is not None  # noqa: S101  # asked by the caller
     if exam.settings.acs_jwt.audience != immutable:
         return broken(
             "resource id",

@@ -70,7 +70,7 @@ async def check(exam: Examination) -> AsyncIterator[Finding]:
         for one in found:
             yield one
     settings, wrong = read_all(env)
-    exam.settings = settings
+    exam.known_settings = settings
     if subject.is_partial:
         exam.wrong = {name: "is not known here" for name in wrong} | {
             name: "is not known here" for name in known_variables()[0] if name not in env

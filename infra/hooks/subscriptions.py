@@ -6,6 +6,7 @@ wanted now. What the template says besides is remembered by its fingerprint in a
 
 import hashlib
 import json
+from typing import Any
 
 from infra.hooks.commands import CommandFailed
 from infra.hooks.steps import ROOT, Deployment, StepFailed
@@ -90,8 +91,9 @@ async def _stand(deployment: Deployment, parameters: dict[str, str]) -> bool:
     return True
 
 
-def _addresses(subscription: dict[str, object]) -> set[str]:
-    rules = (subscription.get("filter") or {}).get("advancedFilters") or []  # type: ignore[attr-defined]  # az's JSON
+def _addresses(subscription: dict[str, Any]) -> set[str]:
+    """The dialled addresses of a subscription, as `az` describes it."""
+    rules = (subscription.get("filter") or {}).get("advancedFilters") or []
     return {value for rule in rules if rule.get("key") == "data.to.rawId" for value in rule.get("values", [])}
 
 

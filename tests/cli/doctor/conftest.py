@@ -29,7 +29,7 @@ async def make_exam() -> AsyncIterator[Callable[..., Examination]]:
             values = ENV | env
             given = Subject("us", values, set_with="export {name}={value}", **(subject or {}))
             exam = Examination(given, http, time.time, values, Secrets("", time.time, values))
-            exam.settings, wrong = read_all(values)
+            exam.known_settings, wrong = read_all(values)
             exam.wrong = dict.fromkeys(wrong, "is wrong")
             return exam
 
